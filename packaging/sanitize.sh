@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Builds core with sanitizers and runs its tests: address and undefined on all of core, thread on the job system.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+install_missing build core test
+cd "$root"
+
+say "Address and undefined sanitizers"
+cmake --preset asan
+cmake --build --preset asan --parallel "$jobs"
+UBSAN_OPTIONS=print_stacktrace=1 ctest --test-dir build/asan --output-on-failure --parallel "$jobs" -L core
+
+say "Thread sanitizer"
+cmake --preset tsan
+cmake --build --preset tsan --parallel "$jobs" --target core_base_tests
+ctest --test-dir build/tsan --output-on-failure --parallel "$jobs" -R '^(Jobs|Parallel|Commands|Cancel)'
