@@ -15,6 +15,7 @@
 #include "core/base/commands.h"
 #include "core/base/error.h"
 #include "core/base/export.h"
+#include "core/base/jobs.h"
 #include "core/engine/engine.h"
 #include "core/model/checkpoint.h"
 #include "core/trace/selection.h"
@@ -43,16 +44,6 @@ struct Annotation {
   std::int64_t source = 0;  // 0 = the whole session
   std::string anchor;       // "L3·E04", "token 106", or empty
   std::string text;
-};
-
-enum class JobState : std::uint8_t { waiting, running, done, failed, cancelled };
-struct JobStatus {
-  std::int64_t id = 0;
-  std::string title, stage;
-  double fraction = 0;
-  JobState state = JobState::waiting;
-  double seconds = 0, seconds_left = -1;
-  std::optional<Error> error;
 };
 
 // What changed, so that views refresh only what they must.
