@@ -1,0 +1,58 @@
+// A whole OLMoE decoder layer and model, from the blocks. The trainer and tests call these; the engine calls the parts,
+// because its hooks sit between them.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "plugins/torch_engine/blocks/attention.h"
+#include "plugins/torch_engine/blocks/moe.h"
+#include "plugins/torch_engine/blocks/router.h"
+
+namespace moescope::blocks {
+
+struct LayerWeights {
+  at::Tensor input_norm, post_norm;  // [H]
+  AttentionWeights attention;
+  at::Tensor router;  // [E, H]
+  std::vector<ExpertWeights> experts;
+};
+
+struct LayerShape {
+  AttentionShape attention;
+  double norm_epsilon = 1e-5;
+  RouterRule rule;
+  std::int64_t k = 0;
+};
+
+struct LayerOutput {
+  at::Tensor hidden;  // [tokens, H]
+  Routing routing;
+};
+
+// hidden [tokens, H] → h = hidden + attention(norm(hidden)); h + moe(norm(h)). Differentiable in everything.
+LayerOutput olmoe_layer(const at::Tensor& hidden, const LayerWeights& weights, const LayerShape& shape,
+                        const RopeTables& tables, const PackedSequences& sequences, const Interrupt& interrupt = {});
+
+struct ModelWeights {
+  at::Tensor embedding;   // [V, H]
+  at::Tensor final_norm;  // [H]
+  at::Tensor lm_head;     // [V, H]; the embedding itself when tied
+  std::vector<LayerWeights> layers;
+};
+
+struct ModelOutput {
+  at::Tensor logits;             // [tokens, V]
+  std::vector<Routing> routing;  // per layer
+};
+
+// ids [tokens] int64 of the packed sequences; shapes one per layer. Differentiable in the weights.
+ModelOutput olmoe_forward(const at::Tensor& ids, const ModelWeights& weights, const std::vector<LayerShape>& shapes,
+                          double rope_theta, const PackedSequences& sequences);
+
+// Position of each token in its sequence, [tokens] int64.
+at::Tensor packed_positions(const PackedSequences& sequences, at::Device device);
+
+}  // namespace moescope::blocks
