@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/export.h"
@@ -40,6 +42,9 @@ enum class DType : std::uint8_t {
 };
 [[nodiscard]] MOESCOPE_API const char* dtype_name(DType type);  // "BF16", as safetensors writes it
 [[nodiscard]] MOESCOPE_API int dtype_bits(DType type);
+[[nodiscard]] MOESCOPE_API std::optional<DType> dtype_from_name(std::string_view name);
+// Bytes of a tensor of this type and shape; nothing when a product overflows or the bits do not fill whole bytes.
+[[nodiscard]] MOESCOPE_API std::optional<std::uint64_t> byte_size(DType type, std::span<const std::uint64_t> shape);
 
 struct TensorView {
   std::string name;
