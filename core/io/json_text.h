@@ -1,0 +1,22 @@
+// JSON from files we do not trust: a size limit, a depth limit, no key twice, no exception. Called by readers of small
+// JSON files (index, config, metadata); any thread.
+#pragma once
+
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "core/base/error.h"
+#include "core/base/export.h"
+
+namespace moescope {
+
+inline constexpr std::size_t json_bytes_limit = std::size_t{64} << 20U;
+inline constexpr int json_depth_limit = 64;
+
+// Parses a whole text. `where` names it in errors. Errors (input): too long, nested too deeply, a key twice in one
+// object, not UTF-8 JSON (with the byte).
+[[nodiscard]] MOESCOPE_API Expected<nlohmann::json> parse_json(std::string_view text, const std::string& where);
+
+}  // namespace moescope
