@@ -62,8 +62,18 @@ enum class Theme : std::uint8_t { dark, light };
 // Colour of a paint in a theme, from the style sheet. `none` is magenta, so that it is seen.
 [[nodiscard]] MOESCOPE_API Rgb resolve(const Paint& paint, Theme theme);
 
+// The magnitude map (viridis, 256 steps), for scenes that upload it as a lookup table. Static storage.
+[[nodiscard]] MOESCOPE_API const std::array<Rgb, 256>& magnitude_map();
+// Number of categorical colours; a paint with a higher category is "other" grey.
+inline constexpr int category_count = 6;
+// WCAG relative luminance, 0..1. Text on a coloured cell is near-black above 0.22, else white.
+[[nodiscard]] MOESCOPE_API double relative_luminance(Rgb colour);
+
 struct Point {
   double x = 0, y = 0;
+};
+struct Box {
+  double x = 0, y = 0, width = 0, height = 0;
 };
 
 enum class FontRole : std::uint8_t { ui, ui_small, axis, tick, head, title, mono, mono_small, mono_text };
@@ -120,6 +130,9 @@ struct Mark {
   int pick = -1;  // index into Figure::picks
 };
 
+// Box of one mark; texts by the estimate of text_width().
+[[nodiscard]] MOESCOPE_API Box bounds_of(const Mark& mark);
+
 struct Figure {
   double width = 0, height = 0;
   std::string title, caption;  // caption: one or two sentences with n, for reports and accessibility
@@ -129,11 +142,19 @@ struct Figure {
 
   // The topmost pick at a point, hit areas padded by `slack` pixels; null when there is none. Any thread.
   [[nodiscard]] MOESCOPE_API const Pick* pick_at(Point at, double slack = 2) const;
+  // Box round all marks of a pick of this figure, for a hover ring; nothing if none carries it.
+  [[nodiscard]] MOESCOPE_API std::optional<Box> bounds_of(const Pick& pick) const;
 };
 
-// Size in pixels of a font role, and an estimate of a text's width in it (no toolkit: from advance tables of the
-// fonts).
+// How a font role is set: the mono face is JetBrains Mono, the other Inter. `size` in pixels; weight 400 or 600.
+struct FontSpec {
+  bool mono = false;
+  double size = 11;
+  int weight = 400;
+};
+[[nodiscard]] MOESCOPE_API FontSpec font_spec(FontRole font);
 [[nodiscard]] MOESCOPE_API double font_size(FontRole font);
+// Estimate in pixels of a text's width in a font role (no toolkit: from advance tables of the two faces).
 [[nodiscard]] MOESCOPE_API double text_width(const std::string& utf8, FontRole font, bool bold = false);
 
 // SVG of a figure in a theme; self-contained text elements, no script. `standalone` adds the XML head and a background.

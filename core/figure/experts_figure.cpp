@@ -1,0 +1,436 @@
+#include "core/figure/experts_figure.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <numeric>
+#include <optional>
+
+#include "core/figure/axis.h"
+#include "core/figure/number_format.h"
+#include "core/figure/result_access.h"
+
+namespace moescope {
+namespace {
+
+using Measure = ExpertsOptions::Measure;
+using Sort = ExpertsOptions::Sort;
+
+// One router row as it is drawn.
+struct Row {
+  std::vector<std::uint32_t> order;  // experts from left to right, without cells past a ragged row's end
+  bool drawn = true;
+  Absence why = Absence::present;
+  double y = 0, height = 0;
+};
+
+class ExpertsPainter {
+ public:
+  ExpertsPainter(const ResultPtr& load, const Matrix& share, const ExpertsOptions& options, const Selection& selection,
+                 double width, double height)
+      : load_(load),
+        share_(share),
+        shown_(pick_matrix(*load, share, options.measure)),
+        lift_(find_matrix(*load, "lift")),
+        count_(find_matrix(*load, "count")),
+        options_(options),
+        selection_(selection),
+        b_(width, height) {}
+
+  Figure paint() && {
+    arrange_rows();
+    lay_out();
+    for (std::size_t r = 0; r < rows_.size(); ++r) paint_row(r);
+    paint_row_labels();
+    paint_absent_words();
+    paint_column_labels();
+    if (top_ > 0) paint_rank_means();
+    if (right_ > 0) paint_effective();
+    paint_legend();
+    return std::move(b_).finish(title(), caption(), load_);
+  }
+
+ private:
+  static const Matrix& pick_matrix(const Result& load, const Matrix& share, Measure measure) {
+    const Matrix* wanted = measure == Measure::count  ? find_matrix(load, "count")
+                           : measure == Measure::lift ? find_matrix(load, "lift")
+                                                      : nullptr;
+    return wanted != nullptr && wanted->rows() == share.rows() && wanted->columns() == share.columns() ? *wanted
+                                                                                                       : share;
+  }
+
+  void arrange_rows() {
+    rows_.resize(share_.rows());
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+      Row& row = rows_[r];
+      for (std::size_t e = 0; e < share_.columns(); ++e)
+        if (present(share_, r, e)) row.order.push_back(static_cast<std::uint32_t>(e));
+      row.drawn = !row.order.empty();
+      if (!row.drawn) row.why = row_absence(share_, r);
+      if (options_.sort == Sort::load)
+        std::stable_sort(row.order.begin(), row.order.end(),
+                         [&](std::uint32_t a, std::uint32_t c) { return share_.at(r, a) > share_.at(r, c); });
+      widest_ = std::max(widest_, row.order.size());
+      const double even = row.drawn ? 1.0 / static_cast<double>(row.order.size()) : 0;
+      if (row.drawn) uniform_ = !uniform_ || *uniform_ == even ? even : -1;
+      for (const std::uint32_t e : row.order) high_ = std::max(high_, shown_.at(r, e));
+    }
+    if (options_.sort == Sort::index) widest_ = share_.columns();
+  }
+
+  void lay_out() {
+    double label = 0;
+    for (const std::string& name : share_.row_names) label = std::max(label, text_width(name, FontRole::mono_small));
+    left_ = std::max(40.0, label + 26);
+    right_ = options_.marginals && b_.width() >= 420 ? 112 : 0;
+    top_ = options_.marginals && options_.sort == Sort::load && b_.height() >= 260 ? 62 : 0;
+    const double above = (top_ > 0 ? top_ : 8) + 8;
+    constexpr double below = 60;
+    x0_ = left_;
+    x1_ = b_.width() - (right_ > 0 ? right_ : 16);
+    y0_ = above;
+    y1_ = std::max(y0_ + 10, b_.height() - below);
+    const auto absent =
+        static_cast<double>(std::count_if(rows_.begin(), rows_.end(), [](const Row& r) { return !r.drawn; }));
+    const double all = static_cast<double>(rows_.size());
+    const double even = (y1_ - y0_) / std::max(1.0, all);
+    // Rows with nothing to say take less room, where there is room to save.
+    absent_height_ = absent < all ? std::min(even, 20.0) : std::min(even, 40.0);
+    row_height_ = absent < all ? ((y1_ - y0_) - absent * absent_height_) / (all - absent) : even;
+    row_height_ = std::min(row_height_, 72.0);
+    double y = y0_;
+    for (Row& row : rows_) {
+      row.y = y;
+      row.height = row.drawn ? row_height_ : absent_height_;
+      y += row.height;
+    }
+    y1_ = y;
+    cell_ = (x1_ - x0_) / static_cast<double>(std::max<std::size_t>(1, widest_));
+    const double smaller = std::min(cell_, row_height_);
+    gap_ = smaller >= 14 ? 2 : smaller >= 6 ? 1 : smaller >= 3 ? 0.5 : 0;
+  }
+
+  Box cell_box(const Row& row, std::size_t column) const {
+    return {x0_ + static_cast<double>(column) * cell_, row.y, cell_ - gap_, row.height - gap_};
+  }
+
+  Paint cell_paint(double value) const {
+    if (options_.measure == Measure::lift) return Paint::of_lift(std::log2(std::max(value, 1e-9)));
+    return Paint::of_magnitude(high_ > 0 ? value / high_ : 0);
+  }
+  static Paint on(Paint cell) {
+    cell.kind = cell.kind == Paint::Kind::lift ? Paint::Kind::on_lift : Paint::Kind::on_magnitude;
+    return cell;
+  }
+
+  std::string cell_words(double value) const {
+    switch (options_.measure) {
+      case Measure::count:
+        return value >= 99999.5 ? format_number(value / 1000, 0) + "k" : format_count(value);
+      case Measure::share:
+        return format_number(value * 100, 1);
+      case Measure::lift:
+        return format_number(value, 2);
+    }
+    return {};
+  }
+
+  bool selected(std::size_t r, std::uint32_t e) const {
+    return std::any_of(selection_.experts.begin(), selection_.experts.end(),
+                       [&](const ExpertRef& s) { return s.row == r && s.expert == e; });
+  }
+  bool row_selected(std::size_t r) const {
+    return std::any_of(selection_.experts.begin(), selection_.experts.end(),
+                       [&](const ExpertRef& s) { return s.row == r; });
+  }
+
+  std::string tooltip(std::size_t r, std::uint32_t e, std::size_t rank) const {
+    const double n = cell_n(share_, r, e);
+    std::string out = fmt::format("{}·{}  rank {} of {}\n{} of slots", share_.row_names[r], share_.column_names[e],
+                                  rank, rows_[r].order.size(), format_percent(share_.at(r, e)));
+    if (lift_ != nullptr && present(*lift_, r, e)) {
+      out += ", lift " + format_number(lift_->at(r, e), 2);
+      if (has_interval(*lift_, r, e)) out += format_interval(low_of(*lift_, r, e), high_of(*lift_, r, e), 2);
+    }
+    if (count_ != nullptr && present(*count_, r, e)) {
+      out += "\n" + format_count(count_->at(r, e)) + " slots";
+      if (std::isfinite(n) && n > 0) out += " of " + format_count(n);
+    } else if (std::isfinite(n) && n > 0) {
+      out += "\nn = " + format_count(n);
+    }
+    return out;
+  }
+
+  void paint_row(std::size_t r) {
+    const Row& row = rows_[r];
+    if (!row.drawn) {
+      const int pick = b_.pick(static_cast<std::int32_t>(r), share_.row_names[r] + "\n" + absence_words(row.why));
+      b_.hatch({x0_, row.y, x1_ - x0_ - gap_, row.height - gap_}, pick);
+      return;
+    }
+    const bool two_lines = cell_ - gap_ >= 31 && row.height - gap_ >= 32;
+    const double widest_value = text_width(cell_words(high_), FontRole::mono_small);
+    const bool number_fits = cell_ - gap_ >= (share_.columns() > 100 ? 22 : 16) && row.height - gap_ >= 13;
+    const bool value_fits = cell_ - gap_ >= widest_value + 4 && row.height - gap_ >= 13;
+    const std::vector<std::size_t> ranks = ranks_of(r);
+    std::size_t column = 0;
+    for (const std::uint32_t e : row.order) {
+      const Box box = cell_box(row, options_.sort == Sort::index ? e : column);
+      ++column;
+      const double value = shown_.at(r, e);
+      const Paint fill = cell_paint(value);
+      const int pick = b_.pick(ExpertRef{static_cast<std::uint32_t>(r), e}, tooltip(r, e, ranks[e]));
+      b_.rect(box, fill, layer::data, pick);
+      const double middle = box.x + box.width / 2;
+      const double center = box.y + box.height / 2;
+      const std::string number = short_expert(share_.column_names[e]);
+      if (two_lines && value_fits && options_.sort == Sort::load) {
+        b_.text({middle, center - 3}, number, FontRole::mono_small, on(fill), Anchor::middle, pick).bold = true;
+        b_.text({middle, center + 12}, cell_words(value), FontRole::mono_small, on(fill), Anchor::middle, pick);
+      } else if (options_.sort == Sort::load && number_fits) {
+        b_.text({middle, center + 4}, number, FontRole::mono_small, on(fill), Anchor::middle, pick);
+      } else if (options_.sort == Sort::index && value_fits) {
+        b_.text({middle, center + 4}, cell_words(value), FontRole::mono_small, on(fill), Anchor::middle, pick);
+      }
+      if (selected(r, e)) b_.selection_ring(box);
+    }
+    if (options_.sort == Sort::index && row.order.size() < widest_) paint_ragged_end(r);
+  }
+
+  // Columns past the last expert of a shorter row, or single absent cells.
+  void paint_ragged_end(std::size_t r) {
+    std::size_t from = 0;
+    while (from < widest_) {
+      if (present(share_, r, from)) {
+        ++from;
+        continue;
+      }
+      std::size_t to = from;
+      while (to < widest_ && !present(share_, r, to)) ++to;
+      Box box = cell_box(rows_[r], from);
+      box.width = static_cast<double>(to - from) * cell_ - gap_;
+      if (cell_absence(share_, r, from) == Absence::too_few) {
+        b_.rect(box, Paint::of(ColorRole::line));
+      } else {
+        b_.hatch(box);
+      }
+      from = to;
+    }
+  }
+
+  std::vector<std::size_t> ranks_of(std::size_t r) const {
+    std::vector<std::uint32_t> by_load = rows_[r].order;
+    std::stable_sort(by_load.begin(), by_load.end(),
+                     [&](std::uint32_t a, std::uint32_t c) { return share_.at(r, a) > share_.at(r, c); });
+    std::vector<std::size_t> ranks(share_.columns(), 0);
+    for (std::size_t i = 0; i < by_load.size(); ++i) ranks[by_load[i]] = i + 1;
+    return ranks;
+  }
+
+  double label_y(std::size_t r) const { return rows_[r].y + (rows_[r].height - gap_) / 2 + 4; }
+
+  // Chips first, the current selection before older ones, then every label that touches nothing placed before.
+  void paint_row_labels() {
+    std::vector<double> taken;
+    const auto free = [&](double y, double reach) {
+      return std::none_of(taken.begin(), taken.end(), [&](double at) { return std::abs(at - y) < reach; });
+    };
+    const double x = x0_ - 14;
+    for (std::size_t i = selection_.experts.size(); i-- > 0;) {
+      const std::size_t r = selection_.experts[i].row;
+      if (r >= rows_.size() || !free(label_y(r), 19)) continue;
+      taken.push_back(label_y(r));
+      b_.chip({x, taken.back()}, share_.row_names[r], Anchor::end);
+    }
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+      if (!free(label_y(r), 14)) continue;
+      taken.push_back(label_y(r));
+      b_.text({x, taken.back()}, share_.row_names[r], FontRole::mono_small,
+              Paint::of(rows_[r].drawn ? ColorRole::text_2 : ColorRole::text_3), Anchor::end);
+    }
+  }
+
+  // One sentence per run of absent rows that is tall enough for it.
+  void paint_absent_words() {
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+      const Row& row = rows_[r];
+      if (row.drawn || row.height < 13) continue;
+      const std::string words = absence_words(row.why);
+      const double wide = text_width(words, FontRole::axis) + 16;
+      const double middle = (x0_ + x1_) / 2;
+      const double center = row.y + (row.height - gap_) / 2;
+      if (wide > x1_ - x0_) continue;
+      b_.rect({middle - wide / 2, center - 7, wide, 14}, Paint::of(ColorRole::panel), layer::over_data);
+      b_.text({middle, center + 4}, words, FontRole::axis, Paint::of(ColorRole::text_2), Anchor::middle);
+    }
+  }
+
+  void paint_column_labels() {
+    const double y = y1_ + 13;
+    const bool by_load = options_.sort == Sort::load;
+    const double wide =
+        text_width(by_load ? std::to_string(widest_) : share_.column_names.back(), FontRole::mono_small) + 8;
+    const auto stride = static_cast<std::size_t>(std::max(1.0, std::ceil(wide / cell_)));
+    std::vector<double> chips;
+    const auto free = [&](double x, double reach) {
+      return std::none_of(chips.begin(), chips.end(), [&](double at) { return std::abs(at - x) < reach; });
+    };
+    for (std::size_t i = selection_.experts.size(); i-- > 0 && !by_load;) {
+      const std::uint32_t e = selection_.experts[i].expert;
+      const double x = x0_ + (e + 0.5) * cell_ - gap_ / 2;
+      if (e >= share_.columns() || !free(x, wide + 8)) continue;
+      chips.push_back(x);
+      b_.chip({x, y}, share_.column_names[e], Anchor::middle);
+    }
+    for (std::size_t c = 0; c < widest_; c += stride) {
+      const double x = x0_ + (static_cast<double>(c) + 0.5) * cell_ - gap_ / 2;
+      if (!free(x, wide + 4)) continue;
+      b_.text({x, y}, by_load ? std::to_string(c + 1) : share_.column_names[c], FontRole::mono_small,
+              Paint::of(ColorRole::text_2), Anchor::middle);
+    }
+  }
+
+  void paint_rank_means() {
+    std::vector<double> sum(widest_, 0);
+    std::vector<double> seen(widest_, 0);
+    std::size_t used = 0;
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+      used += rows_[r].drawn ? 1 : 0;
+      for (std::size_t i = 0; i < rows_[r].order.size(); ++i) {
+        sum[i] += share_.at(r, rows_[r].order[i]);
+        ++seen[i];
+      }
+    }
+    double top = uniform();
+    for (std::size_t i = 0; i < widest_; ++i) top = std::max(top, seen[i] > 0 ? sum[i] / seen[i] : 0);
+    if (used == 0 || top <= 0) return;
+    const Scale y{0, nice_ceiling(top), top_, 14};
+    draw_y_axis(b_, y, x0_, x1_ - gap_, TickFormat::percent, 2);
+    for (std::size_t i = 0; i < widest_; ++i) {
+      if (seen[i] == 0) continue;
+      const double mean = sum[i] / seen[i];
+      const double at = x0_ + static_cast<double>(i) * cell_;
+      const double inset = cell_ > 12 ? 4 : cell_ > 5 ? 0.5 : 0;
+      const int pick =
+          b_.pick(std::monostate{}, fmt::format("Rank {}\n{} of slots on average over {} layer{}", i + 1,
+                                                format_percent(mean), format_count(seen[i]), seen[i] == 1 ? "" : "s"));
+      b_.rect({at + inset, y(mean), cell_ - gap_ - 2 * inset, y(0) - y(mean)}, Paint::of(ColorRole::neutral_bar),
+              layer::data, pick);
+    }
+    const std::string words = used == 1
+                                  ? "share at each rank"
+                                  : "mean share at each rank, " + format_count(static_cast<double>(used)) + " layers";
+    b_.text({x1_ - gap_, 12}, fit_text(words, FontRole::axis, (x1_ - x0_) * 0.6), FontRole::axis,
+            Paint::of(ColorRole::text_3), Anchor::end);
+    if (uniform() <= 0) return;
+    b_.dashed({x0_, y(uniform())}, {x1_ - gap_, y(uniform())}, Paint::of(ColorRole::text_2));
+    b_.text({x1_ - gap_, y(uniform()) - 5}, "uniform " + format_percent(uniform(), 2), FontRole::axis,
+            Paint::of(ColorRole::text_3), Anchor::end);
+  }
+
+  // Effective experts of each row on a scale from 0 to E.
+  void paint_effective() {
+    const Series* effective = nullptr;
+    for (const Series& s : load_->series)
+      if (s.name == "effective_experts") effective = &s;
+    if (effective == nullptr || effective->y.size() != rows_.size()) return;
+    const double x = x1_ + 16;
+    const double wide = 46;
+    b_.text({x, y0_ - 8}, "effective experts", FontRole::axis, Paint::of(ColorRole::text_3));
+    double last = -100;
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+      const Row& row = rows_[r];
+      const double center = row.y + (row.height - gap_) / 2;
+      const double value = effective->y[r];
+      const bool room = center - last >= 13;
+      if (room) last = center;
+      if (!row.drawn || !std::isfinite(value)) {
+        if (room) b_.text({x, center + 4}, "not counted", FontRole::axis, Paint::of(ColorRole::text_3));
+        continue;
+      }
+      const double all = static_cast<double>(row.order.size());
+      const double tall = std::min(14.0, std::max(1.0, row.height - gap_));
+      const int pick =
+          b_.pick(static_cast<std::int32_t>(r), fmt::format("{}\n{} effective experts of {}", share_.row_names[r],
+                                                            format_number(value, 1), format_count(all)));
+      b_.rect({x, center - tall / 2, wide, tall}, Paint::of(ColorRole::raised), layer::band, pick);
+      b_.rect({x, center - tall / 2, wide * std::clamp(value / all, 0.0, 1.0), tall},
+              Paint::of(row_selected(r) ? ColorRole::text_1 : ColorRole::neutral_bar), layer::data, pick);
+      if (room)
+        b_.text({x + wide + 8, center + 4}, format_number(value, 1), FontRole::mono_small, Paint::of(ColorRole::text_1),
+                Anchor::start, pick);
+    }
+    const double y = y1_ + 13;
+    b_.text({x, y}, "0", FontRole::tick, Paint::of(ColorRole::text_2), Anchor::middle);
+    b_.text({x + wide, y}, std::to_string(widest_), FontRole::tick, Paint::of(ColorRole::text_2), Anchor::middle);
+  }
+
+  void paint_legend() {
+    const double y = y1_ + 34;
+    const std::string axis = options_.sort == Sort::load ? "rank within the layer, by load" : "expert";
+    const double span = x1_ - gap_ - x0_;
+    ColourBar bar;
+    bar.lift = options_.measure == Measure::lift;
+    bar.format = options_.measure == Measure::count ? TickFormat::count : TickFormat::percent;
+    bar.title = bar.lift ? "lift over uniform" : options_.measure == Measure::count ? "slots" : "share of slots";
+    bar.high = high_ > 0 ? high_ : 1;
+    const double note = bar.lift || options_.measure == Measure::count || uniform() <= 0 ? 0 : 70;
+    const double title_width = text_width(bar.title, FontRole::axis) + 10;
+    const double wide = std::clamp(span - title_width - note - 24, 40.0, 240.0);
+    const bool axis_fits = span - note - wide - title_width >= text_width(axis, FontRole::axis) + 16;
+    bar.box = {x1_ - gap_ - note - wide - 8, y - 9, wide, 10};
+    if (note > 0) {
+      bar.mark = uniform();
+      bar.mark_title = "uniform";
+    }
+    draw_colour_bar(b_, bar);
+    if (axis_fits) b_.text({x0_, y}, axis, FontRole::axis, Paint::of(ColorRole::text_2));
+  }
+
+  // The even share, or nothing when rows have different numbers of experts.
+  double uniform() const { return uniform_.value_or(-1); }
+
+  std::string title() const {
+    return options_.measure == Measure::count  ? "Slots per expert"
+           : options_.measure == Measure::lift ? "Lift over an even share per expert"
+                                               : "Share of slots per expert";
+  }
+  std::string caption() const {
+    std::string out =
+        title() + (options_.sort == Sort::load ? ", each layer sorted by load; the number is the expert's index."
+                                               : ", by index.");
+    if (uniform() > 0 && options_.measure == Measure::share)
+      out += " The mark on the scale is the even share, " + format_percent(uniform(), 2) + ".";
+    return out + n_sentence(*load_);
+  }
+
+  ResultPtr load_;
+  const Matrix& share_;
+  const Matrix& shown_;
+  const Matrix* lift_;
+  const Matrix* count_;
+  ExpertsOptions options_;
+  const Selection& selection_;
+  FigureBuilder b_;
+  std::vector<Row> rows_;
+  std::size_t widest_ = 0;
+  std::optional<double> uniform_;
+  double high_ = 0;
+  double left_ = 0, right_ = 0, top_ = 0;
+  double x0_ = 0, x1_ = 0, y0_ = 0, y1_ = 0;
+  double row_height_ = 0, absent_height_ = 0, cell_ = 0, gap_ = 0;
+};
+
+}  // namespace
+
+Figure experts_figure(const ResultPtr& load, const ExpertsOptions& options, const Selection& selection, double width,
+                      double height) {
+  const Matrix* share = load ? find_matrix(*load, "share") : nullptr;
+  if (share == nullptr || share->rows() == 0 || share->columns() == 0)
+    return message_figure("No load was counted for this trace.", width, height, load);
+  return ExpertsPainter(load, *share, options, selection, width, height).paint();
+}
+
+}  // namespace moescope
