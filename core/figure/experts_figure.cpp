@@ -86,7 +86,7 @@ class ExpertsPainter {
     left_ = std::max(40.0, label + 26);
     right_ = options_.marginals && b_.width() >= 420 ? 112 : 0;
     top_ = options_.marginals && options_.sort == Sort::load && b_.height() >= 260 ? 62 : 0;
-    const double above = (top_ > 0 ? top_ : 8) + 8;
+    const double above = top_ > 0 ? top_ + 8 : right_ > 0 ? 24 : 12;
     constexpr double below = 60;
     x0_ = left_;
     x1_ = b_.width() - (right_ > 0 ? right_ : 16);
@@ -109,7 +109,8 @@ class ExpertsPainter {
     y1_ = y;
     cell_ = (x1_ - x0_) / static_cast<double>(std::max<std::size_t>(1, widest_));
     const double smaller = std::min(cell_, row_height_);
-    gap_ = smaller >= 14 ? 2 : smaller >= 6 ? 1 : smaller >= 3 ? 0.5 : 0;
+    // Cells of a few pixels touch, and overlap a little so that no seam shows.
+    gap_ = smaller >= 14 ? 2 : smaller >= 6 ? 1 : smaller >= 4 ? 0.5 : -0.4;
   }
 
   Box cell_box(const Row& row, std::size_t column) const {
@@ -272,7 +273,8 @@ class ExpertsPainter {
     const bool by_load = options_.sort == Sort::load;
     const double wide =
         text_width(by_load ? std::to_string(widest_) : share_.column_names.back(), FontRole::mono_small) + 8;
-    const auto stride = static_cast<std::size_t>(std::max(1.0, std::ceil(wide / cell_)));
+    std::size_t stride = 1;
+    while (static_cast<double>(stride) * cell_ < wide) stride *= 2;
     std::vector<double> chips;
     const auto free = [&](double x, double reach) {
       return std::none_of(chips.begin(), chips.end(), [&](double at) { return std::abs(at - x) < reach; });
