@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,7 +22,8 @@ namespace moescope {
 struct ParameterSpec {
   std::string name, type, help;
   nlohmann::json default_value;
-  std::vector<std::string> choices;
+  std::vector<std::string> choices = {};
+  std::optional<double> minimum = {}, maximum = {};  // of numbers, inclusive
 };
 
 struct AnalysisInput {

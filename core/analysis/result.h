@@ -40,14 +40,14 @@ struct Estimate {
 
 // rows × columns numbers; ragged rows (uneven E) end in absent cells.
 struct Matrix {
-  std::string name, title, unit;
-  std::string row_axis, column_axis;  // axis labels
-  std::vector<std::string> row_names, column_names;
-  std::vector<double> values;     // [rows × columns]
-  std::vector<double> n;          // [rows × columns], [rows] or empty
-  std::vector<double> low, high;  // [rows × columns] or empty
-  std::vector<Absence> absence;   // [rows × columns] or empty = all present
-  std::string formula;            // in words or symbols, shown on request
+  std::string name = {}, title = {}, unit = {};
+  std::string row_axis = {}, column_axis = {};  // axis labels
+  std::vector<std::string> row_names = {}, column_names = {};
+  std::vector<double> values = {};          // [rows × columns]
+  std::vector<double> n = {};               // [rows × columns], [rows] or empty
+  std::vector<double> low = {}, high = {};  // [rows × columns] or empty
+  std::vector<Absence> absence = {};        // [rows × columns] or empty = all present
+  std::string formula = {};                 // in words or symbols, shown on request
   [[nodiscard]] std::size_t rows() const { return row_names.size(); }
   [[nodiscard]] std::size_t columns() const { return column_names.size(); }
   [[nodiscard]] double at(std::size_t r, std::size_t c) const { return values[r * columns() + c]; }
@@ -56,10 +56,10 @@ struct Matrix {
 // y over x, with an optional interval; `role` null = a band from shuffling, drawn grey.
 struct Series {
   enum class Role : std::uint8_t { data, null_band, reference };
-  std::string name, title, x_axis, y_axis, unit, formula;
+  std::string name = {}, title = {}, x_axis = {}, y_axis = {}, unit = {}, formula = {};
   Role role = Role::data;
-  std::vector<double> x, y, low, high, n;  // low, high, n may be empty
-  std::vector<std::string> x_names;        // categories, when x is not a number
+  std::vector<double> x = {}, y = {}, low = {}, high = {}, n = {};  // low, high, n may be empty
+  std::vector<std::string> x_names = {};                            // categories, when x is not a number
 };
 
 struct Scalar {
