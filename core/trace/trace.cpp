@@ -1,5 +1,7 @@
 #include "core/trace/trace.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -24,17 +26,33 @@ float half_to_float(std::uint16_t half) {
   return std::bit_cast<float>(sign | ((exponent + 112U) << 23U) | (mantissa << 13U));
 }
 
+// Bytes of a mapped file may lie anywhere.
+template <typename T>
+T load(const std::byte* from) {
+  T value{};
+  std::memcpy(&value, from, sizeof(T));
+  return value;
+}
+
 }  // namespace
 
 float FloatColumn::at(std::size_t i) const {
-  if (type == Type::f32) {
-    float value = 0;
-    std::memcpy(&value, bytes.data() + i * 4, 4);
-    return value;
+  const std::byte* const from = bytes.data() + i * element_bytes();
+  switch (type) {
+    case Type::f32:
+      return load<float>(from);
+    case Type::f16:
+      return half_to_float(load<std::uint16_t>(from));
+    case Type::bf16:
+      return std::bit_cast<float>(static_cast<std::uint32_t>(load<std::uint16_t>(from)) << 16U);
+    case Type::u8:
+      return static_cast<float>(load<std::uint8_t>(from));
+    case Type::u16:
+      return static_cast<float>(load<std::uint16_t>(from));
+    case Type::i32:
+      return static_cast<float>(load<std::int32_t>(from));
   }
-  std::uint16_t half = 0;
-  std::memcpy(&half, bytes.data() + i * 2, 2);
-  return type == Type::bf16 ? std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16U) : half_to_float(half);
+  return 0;
 }
 
 void FloatColumn::read(std::size_t begin, std::span<float> out) const {
@@ -51,10 +69,17 @@ FloatColumn FloatColumn::own(std::vector<float> data) {
 }
 
 std::uint8_t Segment::used_at(std::size_t row, std::size_t token) const {
-  if (!used.empty()) return used[row * tokens + token];
+  if (!used.empty()) {
+    const std::uint8_t stated = used[row * tokens + token];
+    return stated <= used_code::max_filled && stated > slots ? static_cast<std::uint8_t>(slots) : stated;
+  }
   if (!has_ids()) return used_code::not_recorded;
   const std::uint32_t unfilled = ids8.empty() ? 0xFFFFU : 0xFFU;
   std::uint8_t n = 0;
+  if (!all_ones_is_expert.empty() && all_ones_is_expert[row] != 0) {
+    while (n < slots && id(row, token, n) == unfilled) ++n;
+    return n == slots ? used_code::not_recorded : static_cast<std::uint8_t>(slots);
+  }
   while (n < slots && id(row, token, n) != unfilled) ++n;
   return n == 0 ? used_code::not_recorded : n;
 }
@@ -110,6 +135,29 @@ std::string Trace::token_text(std::size_t token) const {
   const std::int32_t id = segment.token_ids[place.token];
   const auto found = vocabulary.find(id);
   return found != vocabulary.end() ? found->second : "#" + std::to_string(id);
+}
+
+Expected<void> check_ids(const Trace& trace, std::optional<std::size_t> row) {
+  std::size_t first_token = 0;
+  for (const auto& segment : trace.segments) {
+    const std::size_t end = row ? std::min(*row + 1, segment->rows) : segment->rows;
+    for (std::size_t r = row.value_or(0); segment->has_ids() && r < end; ++r) {
+      const std::uint32_t experts = trace.rows()[r].experts;
+      for (std::size_t t = 0; t < segment->tokens; ++t) {
+        const std::size_t filled = segment->filled(r, t);
+        for (std::size_t s = 0; s < filled; ++s) {
+          if (segment->id(r, t, s) < experts) continue;
+          return fail(
+              ErrorKind::input,
+              fmt::format("the trace holds expert id {} in a router of {} experts", segment->id(r, t, s), experts),
+              fmt::format("{}, row {}, token {}, slot {}", trace.name, r, first_token + t, s),
+              "Record the trace again, or correct the number of experts in its metadata");
+        }
+      }
+    }
+    first_token += segment->tokens;
+  }
+  return {};
 }
 
 }  // namespace moescope

@@ -17,6 +17,7 @@
 
 #include "core/base/error.h"
 #include "core/base/export.h"
+#include "core/io/tensor_view.h"
 
 namespace moescope {
 
@@ -57,6 +58,7 @@ struct TraceInfo {
   std::optional<std::string> approximate;                     // why, if the routes are
   std::vector<std::string> notes;                             // what the reader found odd, shown to the user
   std::vector<std::string> unknown_tensors;                   // kept in the file, listed, not understood
+  std::vector<std::string> stream_names;                      // of the codes in Segment::streams
 };
 
 // A read-only array and whatever keeps its memory alive (a mapped file or a heap block). Empty = not recorded.
@@ -76,15 +78,18 @@ struct Column {
   }
 };
 
-// Floats in whichever type the file has them; at() widens. Half types keep mapped files mapped.
+// Numbers in whichever type the file has them; at() widens to float. Narrow types keep mapped files mapped.
 struct FloatColumn {
-  enum class Type : std::uint8_t { f32, f16, bf16 };
+  enum class Type : std::uint8_t { f32, f16, bf16, u8, u16, i32 };
   Type type = Type::f32;
   std::span<const std::byte> bytes;
   std::shared_ptr<const void> owner;
 
   [[nodiscard]] bool empty() const { return bytes.empty(); }
-  [[nodiscard]] std::size_t size() const { return bytes.size() / (type == Type::f32 ? 4 : 2); }
+  [[nodiscard]] std::size_t element_bytes() const {
+    return type == Type::u8 ? 1 : type == Type::f32 || type == Type::i32 ? 4 : 2;
+  }
+  [[nodiscard]] std::size_t size() const { return bytes.size() / element_bytes(); }
   [[nodiscard]] MOESCOPE_API float at(std::size_t i) const;
   // Widens values [begin, begin + out.size()) into `out`.
   MOESCOPE_API void read(std::size_t begin, std::span<float> out) const;
@@ -102,11 +107,14 @@ struct TagColumn {
 struct Segment {
   std::size_t rows = 0;
   std::size_t tokens = 0;
-  std::size_t slots = 0;         // 0 when only counts are known
-  std::size_t logit_width = 0;   // Emax of router_logits and selection_scores
-  Column<std::uint8_t> ids8;     // [row, token, slot]; exactly one of ids8, ids16 is filled, or neither
-  Column<std::uint16_t> ids16;   // all ones = unfilled slot (see `used`)
-  Column<std::uint8_t> used;     // [row, token]; empty = see used_at()
+  std::size_t slots = 0;        // 0 when only counts are known
+  std::size_t logit_width = 0;  // Emax of router_logits and selection_scores
+  Column<std::uint8_t> ids8;    // [row, token, slot]; exactly one of ids8, ids16 is filled, or neither
+  Column<std::uint16_t> ids16;  // all ones = unfilled slot (see `used`)
+  Column<std::uint8_t> used;    // [row, token]; empty = see used_at()
+  // [row]; 1 where all ones is an expert of the row (E = 256 in ids8) and, without `used`, only a token whose slots are
+  // all ones is unfilled. Empty = nowhere.
+  std::vector<std::uint8_t> all_ones_is_expert;
   FloatColumn gate_weights;      // [row, token, slot]; NaN = not recorded
   FloatColumn router_logits;     // [row, token, logit_width], NaN-padded
   FloatColumn selection_scores;  // same shape
@@ -120,13 +128,21 @@ struct Segment {
   std::map<std::string, FloatColumn> token_values;  // "loss": [token]
 
   [[nodiscard]] bool has_ids() const { return !ids8.empty() || !ids16.empty(); }
-  // Expert in a slot; the caller checks the slot against used_at().
+  // Expert in a slot; the caller checks the slot against used_at(). Ids of a mapped file are not all checked when it is
+  // opened (that would read every page), so an id may be E or more: never index a table of E entries with it. Either
+  // use id_below() and a table of E + 1 entries whose last one collects the bad ids, or call check_ids() first.
   [[nodiscard]] std::uint32_t id(std::size_t row, std::size_t token, std::size_t slot) const {
     const std::size_t i = (row * tokens + token) * slots + slot;
     return ids8.empty() ? ids16[i] : ids8[i];
   }
+  // id(), but at most `experts`.
+  [[nodiscard]] std::uint32_t id_below(std::uint32_t experts, std::size_t row, std::size_t token,
+                                       std::size_t slot) const {
+    const std::uint32_t expert = id(row, token, slot);
+    return expert < experts ? expert : experts;
+  }
   // Filled slots of a token at a row (0..slots), or one of used_code. Without a `used` column: leading slots that are
-  // not all ones, and not_recorded when there is none.
+  // not all ones, and not_recorded when there is none. Never more than `slots`, whatever a file says.
   [[nodiscard]] MOESCOPE_API std::uint8_t used_at(std::size_t row, std::size_t token) const;
   // Number of filled slots: used_at(), with every code counted as 0.
   [[nodiscard]] std::size_t filled(std::size_t row, std::size_t token) const {
@@ -142,6 +158,13 @@ struct ExpertCounts {
   [[nodiscard]] bool empty() const { return values.empty(); }
 };
 
+// Which logical expert a physical id stands for: [epoch, row, physical id]. For traces with physical ids.
+struct PlacementMap {
+  std::size_t epochs = 0, rows = 0, physical = 0;
+  Column<std::int32_t> values;
+  [[nodiscard]] bool empty() const { return values.empty(); }
+};
+
 // The snapshot itself.
 struct Trace {
   std::string name;          // shown to the user
@@ -152,6 +175,8 @@ struct Trace {
   Column<std::uint8_t> text;                       // UTF-8 of all sequences
   std::map<std::int32_t, std::string> vocabulary;  // bytes of the token ids used
   std::function<std::optional<Error>()> fault;     // set for mapped files: tells whether the file was lost meanwhile
+  PlacementMap placement;                          // physical_to_logical
+  std::vector<TensorView> unknown;                 // tensors of the file that are not understood, kept for writing
 
   [[nodiscard]] const std::vector<RouterRow>& rows() const { return info->rows; }
   [[nodiscard]] MOESCOPE_API std::size_t token_count() const;
@@ -171,5 +196,9 @@ struct Trace {
   // The error of a file that was lost while mapped, if any; analyses ask before they return.
   [[nodiscard]] std::optional<Error> source_fault() const { return fault ? fault() : std::nullopt; }
 };
+
+// Reads every id of `row` (all rows if empty) once. Error (input) naming row, token and slot of the first filled slot
+// whose id is not an expert of its row.
+[[nodiscard]] MOESCOPE_API Expected<void> check_ids(const Trace& trace, std::optional<std::size_t> row = std::nullopt);
 
 }  // namespace moescope
