@@ -58,7 +58,8 @@ std::optional<Error> misshapen(const Trace& trace) {
 }  // namespace
 
 std::span<const AnalysisSpec> analyses() {
-  static const std::vector<AnalysisSpec> list{expert_load_analysis()};
+  static const std::vector<AnalysisSpec> list{expert_load_analysis(), routing_entropy_analysis(),
+                                              coactivation_analysis(), affinity_analysis(), token_routes_analysis()};
   return list;
 }
 

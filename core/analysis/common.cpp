@@ -1,6 +1,7 @@
 #include "core/analysis/common.h"
 
 #include <fmt/format.h>
+#include <utf8proc.h>
 
 #include <algorithm>
 
@@ -29,6 +30,23 @@ std::uint32_t most_experts(const std::vector<RouterRow>& rows) {
   std::uint32_t most = 0;
   for (const auto& row : rows) most = std::max(most, row.experts);
   return most;
+}
+
+std::string valid_utf8(const std::string& text) {
+  std::string out;
+  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
+  for (std::size_t at = 0; at < text.size();) {
+    utf8proc_int32_t code = 0;
+    const auto length = utf8proc_iterate(bytes + at, static_cast<utf8proc_ssize_t>(text.size() - at), &code);
+    if (length > 0) {
+      out.append(text, at, static_cast<std::size_t>(length));
+      at += static_cast<std::size_t>(length);
+    } else {
+      out += "\xEF\xBF\xBD";
+      ++at;
+    }
+  }
+  return out;
 }
 
 Expected<std::uint32_t> row_parameter(const AnalysisInput& input, const char* name) {

@@ -18,6 +18,14 @@ inline constexpr double no_value = std::numeric_limits<double>::quiet_NaN();
 
 // The built-in analyses, each in the file of its name.
 [[nodiscard]] AnalysisSpec expert_load_analysis();
+[[nodiscard]] AnalysisSpec routing_entropy_analysis();
+[[nodiscard]] AnalysisSpec coactivation_analysis();
+[[nodiscard]] AnalysisSpec affinity_analysis();
+[[nodiscard]] AnalysisSpec domain_profile_analysis();
+[[nodiscard]] AnalysisSpec expert_tokens_analysis();
+[[nodiscard]] AnalysisSpec token_routes_analysis();
+[[nodiscard]] AnalysisSpec token_loss_analysis();
+[[nodiscard]] AnalysisSpec route_graph_analysis();
 
 // "L3", with block and site where they are not the usual ones: "L3 attention", "L0 encoder".
 [[nodiscard]] std::string row_name(const RouterRow& row);
@@ -25,6 +33,9 @@ inline constexpr double no_value = std::numeric_limits<double>::quiet_NaN();
 // "E00" … "E63".
 [[nodiscard]] std::vector<std::string> expert_names(std::uint32_t experts);
 [[nodiscard]] std::uint32_t most_experts(const std::vector<RouterRow>& rows);
+
+// Text with every byte that is not UTF-8 replaced by U+FFFD: a token may be half a character.
+[[nodiscard]] std::string valid_utf8(const std::string& text);
 
 // The row that parameter `name` asks for; errors (usage) when the trace has no such row.
 [[nodiscard]] Expected<std::uint32_t> row_parameter(const AnalysisInput& input, const char* name);
