@@ -142,7 +142,8 @@ Expected<void> check_ids(const Trace& trace, std::optional<std::size_t> row) {
   for (const auto& segment : trace.segments) {
     const std::size_t end = row ? std::min(*row + 1, segment->rows) : segment->rows;
     for (std::size_t r = row.value_or(0); segment->has_ids() && r < end; ++r) {
-      const std::uint32_t experts = trace.rows()[r].experts;
+      std::uint32_t experts = trace.rows()[r].experts;
+      if (trace.info->physical_ids) experts = std::max(experts, static_cast<std::uint32_t>(trace.placement.physical));
       for (std::size_t t = 0; t < segment->tokens; ++t) {
         const std::size_t filled = segment->filled(r, t);
         for (std::size_t s = 0; s < filled; ++s) {

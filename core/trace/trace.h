@@ -198,7 +198,7 @@ struct Trace {
 };
 
 // Reads every id of `row` (all rows if empty) once. Error (input) naming row, token and slot of the first filled slot
-// whose id is not an expert of its row.
+// whose id is not an expert of its row (a physical one where ids are physical).
 [[nodiscard]] MOESCOPE_API Expected<void> check_ids(const Trace& trace, std::optional<std::size_t> row = std::nullopt);
 
 }  // namespace moescope
