@@ -1,0 +1,39 @@
+// Line chart of a Result's series: lines with markers and direct labels, null bands in grey, references dashed,
+// intervals as whiskers. Used by every view and by reports; pure functions, any thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/figure/axis.h"
+#include "core/figure/figure_builder.h"
+#include "core/trace/selection.h"
+
+namespace moescope {
+
+struct SeriesOptions {
+  std::vector<std::string> names;       // of the series to draw, in this order; empty = all of the Result
+  TickFormat format = TickFormat::number;
+  bool from_zero = true;                // the y axis begins at zero; bars and shares must
+  bool value_labels = false;            // numbers beside the points, where they fit
+  bool rows_on_x = false;               // points are router rows in order: picks are rows, labels "L0"
+  bool coloured = false;                // categorical colours instead of text 1 and greys
+  std::optional<std::size_t> marked;    // index of the point with the accent dot
+  std::string title, y_title, x_title;  // empty = from the Result
+};
+
+// Series of a role null_band are drawn as bands from low to high, of role reference as dashed lines.
+[[nodiscard]] MOESCOPE_API Figure series_figure(const ResultPtr& result, const SeriesOptions& options, double width,
+                                                double height);
+
+// Affinity strength by layer with its shuffle null, from a Result of `affinity`; the point of the selected link's or
+// expert's row is marked. `mutual_information` chooses I(rank-1 experts) / ln E instead of the strength.
+[[nodiscard]] MOESCOPE_API Figure affinity_strength_figure(const ResultPtr& affinity, bool mutual_information,
+                                                           const Selection& selection, double width, double height);
+
+// Routing entropy or margin by layer with quartiles, from a Result of `routing_entropy`.
+[[nodiscard]] MOESCOPE_API Figure entropy_figure(const ResultPtr& routing_entropy, bool margin,
+                                                 const Selection& selection, double width, double height);
+
+}  // namespace moescope
