@@ -58,7 +58,8 @@ Figure affinity_links_figure(const ResultPtr& affinity, const AffinityLinksOptio
     const auto inside = [&](ExpertRef e) { return e.row >= options.first_row && e.row <= options.last_row; };
     if (inside(link.link.from) && inside(link.link.to) && std::isfinite(link.value)) links.push_back(&link);
   }
-  if (links.empty() || experts.size() < 2) return message_figure("No links between these layers.", width, height, affinity);
+  if (links.empty() || experts.size() < 2)
+    return message_figure("No links between these layers.", width, height, affinity);
 
   FigureBuilder b(width, height);
   double low = links.front()->value;
@@ -91,9 +92,10 @@ Figure affinity_links_figure(const ResultPtr& affinity, const AffinityLinksOptio
       linked.insert(link->link.to);
       const double strength = high > low ? (link->value - low) / (high - low) : 1;
       const std::string words = name_of(link->link.from.row) + "·" + expert_name(link->link.from.expert) + " → " +
-                                name_of(link->link.to.row) + "·" + expert_name(link->link.to.expert) + "\nP = " +
-                                format_number(link->value, 3) + "\nn = " + format_count(link->n);
-      const Paint paint = related ? Paint::of(ColorRole::accent, 0.95) : Paint::of(ColorRole::text_3, 0.3 + 0.35 * strength);
+                                name_of(link->link.to.row) + "·" + expert_name(link->link.to.expert) +
+                                "\nP = " + format_number(link->value, 3) + "\nn = " + format_count(link->n);
+      const Paint paint =
+          related ? Paint::of(ColorRole::accent, 0.95) : Paint::of(ColorRole::text_3, 0.3 + 0.35 * strength);
       b.curve(at(link->link.from), at(link->link.to), paint, (related ? 1.4 : 0.9) + 3 * strength,
               related ? layer::over_data : layer::data, b.pick(link->link, words));
     }
@@ -106,10 +108,13 @@ Figure affinity_links_figure(const ResultPtr& affinity, const AffinityLinksOptio
       const ExpertRef ref{row, e};
       const bool used = linked.count(ref) > 0;
       const int pick = b.pick(ref, name_of(row) + "·" + expert_name(e) + (used ? "" : "\nnone of the strongest links"));
-      b.circle(at(ref), used ? radius + 0.5 : radius, Paint::of(used ? ColorRole::text_1 : ColorRole::text_3), layer::text, pick);
+      b.circle(at(ref), used ? radius + 0.5 : radius, Paint::of(used ? ColorRole::text_1 : ColorRole::text_3),
+               layer::text, pick);
     }
-    const bool marked = std::any_of(selected.begin(), selected.end(), [row = row](const ExpertRef& e) { return e.row == row; });
-    b.text({x_of[row], height - 10}, name_of(row), FontRole::mono_small, Paint::of(marked ? ColorRole::text_1 : ColorRole::text_2), Anchor::middle)
+    const bool marked =
+        std::any_of(selected.begin(), selected.end(), [row = row](const ExpertRef& e) { return e.row == row; });
+    b.text({x_of[row], height - 10}, name_of(row), FontRole::mono_small,
+           Paint::of(marked ? ColorRole::text_1 : ColorRole::text_2), Anchor::middle)
         .bold = marked;
   }
   for (const ExpertRef& e : selected) {
@@ -118,10 +123,12 @@ Figure affinity_links_figure(const ResultPtr& affinity, const AffinityLinksOptio
     const Point p = at(e);
     b.chip({p.x + (left ? -16 : 16), p.y + 4}, expert_name(e.expert), left ? Anchor::end : Anchor::start);
   }
-  const std::string head = "Strongest links, " + name_of(experts.begin()->first) + " to " + name_of(experts.rbegin()->first);
+  const std::string head =
+      "Strongest links, " + name_of(experts.begin()->first) + " to " + name_of(experts.rbegin()->first);
   const std::string scale = "width = P(j | i), " + format_number(low, 2) + " to " + format_number(high, 2);
   b.text({0, 13}, fit_text(head, FontRole::head, width * 0.5), FontRole::head, Paint::of(ColorRole::text_1));
-  b.text({width - 4, 13}, fit_text(scale, FontRole::axis, width * 0.45), FontRole::axis, Paint::of(ColorRole::text_3), Anchor::end);
+  b.text({width - 4, 13}, fit_text(scale, FontRole::axis, width * 0.45), FontRole::axis, Paint::of(ColorRole::text_3),
+         Anchor::end);
   return std::move(b).finish(head, head + "; " + scale + "." + n_sentence(*affinity), affinity);
 }
 

@@ -25,8 +25,8 @@ class AffinityPainter {
       : affinity_(affinity),
         count_(count),
         shown_(shown),
-        probability_(find_matrix(*affinity, "probability")),
-        lift_(find_matrix(*affinity, "lift")),
+        probability_(same_shape(find_matrix(*affinity, "probability"), count)),
+        lift_(same_shape(find_matrix(*affinity, "lift"), count)),
         options_(options),
         rows_(affinity_rows(*affinity)),
         b_(width, height) {
@@ -46,6 +46,10 @@ class AffinityPainter {
   }
 
  private:
+  static const Matrix* same_shape(const Matrix* m, const Matrix& count) {
+    return m != nullptr && m->rows() == count.rows() && m->columns() == count.columns() ? m : nullptr;
+  }
+
   // The current expert of either row; a selected link names both.
   void choose(const Selection& selection) {
     for (const ExpertRef& s : selection.experts) {
@@ -62,11 +66,13 @@ class AffinityPainter {
   void sum_margins() {
     row_sum_.assign(count_.rows(), 0);
     column_sum_.assign(count_.columns(), 0);
+    chance_.assign(count_.rows(), 0);
     for (std::size_t i = 0; i < count_.rows(); ++i) {
       for (std::size_t j = 0; j < count_.columns(); ++j) {
         if (!present(count_, i, j)) continue;
         row_sum_[i] += count_.at(i, j);
         column_sum_[j] += count_.at(i, j);
+        if (probability_ != nullptr && present(*probability_, i, j)) chance_[i] += probability_->at(i, j);
       }
     }
     total_ = std::accumulate(row_sum_.begin(), row_sum_.end(), 0.0);
@@ -95,7 +101,8 @@ class AffinityPainter {
     const double bottom = 92;
     const double wide = std::max(20.0, b_.width() - x0_ - right);
     const double tall = std::max(20.0, b_.height() - y0_ - bottom);
-    const double cell = std::min({wide / static_cast<double>(count_.columns()), tall / static_cast<double>(count_.rows()), 40.0});
+    const double cell =
+        std::min({wide / static_cast<double>(count_.columns()), tall / static_cast<double>(count_.rows()), 40.0});
     cell_ = cell;
     gap_ = cell >= 12 ? 1.5 : cell >= 5 ? 1 : cell >= 3 ? 0.5 : -0.4;
     margins_ = roomy;
@@ -116,23 +123,24 @@ class AffinityPainter {
     return Paint::of_magnitude(high_ > 0 ? value / high_ : 0);
   }
 
-  std::string from_label() const { return shown_.row_axis.empty() ? "expert of router row " + std::to_string(rows_.from) : shown_.row_axis; }
-  std::string to_label() const { return shown_.column_axis.empty() ? "expert of router row " + std::to_string(rows_.to) : shown_.column_axis; }
+  std::string from_label() const {
+    return shown_.row_axis.empty() ? "expert of router row " + std::to_string(rows_.from) : shown_.row_axis;
+  }
+  std::string to_label() const {
+    return shown_.column_axis.empty() ? "expert of router row " + std::to_string(rows_.to) : shown_.column_axis;
+  }
 
   std::string tooltip(std::size_t i, std::size_t j) const {
     std::string out = count_.row_names[i] + " → " + count_.column_names[j];
     if (probability_ != nullptr && present(*probability_, i, j)) {
       out += "\nP = " + format_number(probability_->at(i, j), 3);
       if (total_ > 0) {
-        // A row of probabilities sums to k of the later row, so the same sum spread by share is what chance gives.
-        double row = 0;
-        for (std::size_t c = 0; c < probability_->columns(); ++c)
-          if (present(*probability_, i, c)) row += probability_->at(i, c);
-        out += " against " + format_number(row * column_sum_[j] / total_, 3) + " for any token";
+        out += " against " + format_number(chance_[i] * column_sum_[j] / total_, 3) + " for any token";
       }
     }
     if (lift_ != nullptr && present(*lift_, i, j)) out += ", lift " + format_number(lift_->at(i, j), 2);
-    if (present(count_, i, j)) out += "\nn = " + format_count(count_.at(i, j)) + " of " + format_count(row_sum_[i]) + " pairs";
+    if (present(count_, i, j))
+      out += "\nn = " + format_count(count_.at(i, j)) + " of " + format_count(row_sum_[i]) + " pairs";
     if (absence_at(i, j) == Absence::too_few) out += "\ntoo few to say";
     return out;
   }
@@ -143,7 +151,8 @@ class AffinityPainter {
       const std::size_t i = row_order_[r];
       for (std::size_t c = 0; c < column_order_.size(); ++c) {
         const std::size_t j = column_order_[c];
-        const Box box{x0_ + static_cast<double>(c) * cell_, y0_ + static_cast<double>(r) * cell_, cell_ - gap_, cell_ - gap_};
+        const Box box{x0_ + static_cast<double>(c) * cell_, y0_ + static_cast<double>(r) * cell_, cell_ - gap_,
+                      cell_ - gap_};
         const LinkRef link{{rows_.from, static_cast<std::uint32_t>(i)}, {rows_.to, static_cast<std::uint32_t>(j)}};
         const int pick = b_.pick(link, tooltip(i, j));
         const Absence why = absence_at(i, j);
@@ -158,14 +167,16 @@ class AffinityPainter {
           b_.rect(box, fill, layer::data, pick);
           if (!numbers) continue;
           fill.kind = fill.kind == Paint::Kind::lift ? Paint::Kind::on_lift : Paint::Kind::on_magnitude;
-          b_.text({box.x + box.width / 2, box.y + box.height / 2 + 3.5}, cell_words(value), FontRole::tick, fill, Anchor::middle, pick);
+          b_.text({box.x + box.width / 2, box.y + box.height / 2 + 3.5}, cell_words(value), FontRole::tick, fill,
+                  Anchor::middle, pick);
         }
       }
     }
   }
 
   std::string cell_words(double value) const {
-    if (options_.measure == Measure::count) return value >= 9999.5 ? format_number(value / 1000, 0) + "k" : format_count(value);
+    if (options_.measure == Measure::count)
+      return value >= 9999.5 ? format_number(value / 1000, 0) + "k" : format_count(value);
     std::string out = format_number(value, value >= 9.995 ? 1 : 2);
     // ".28": probabilities below one do not need their zero in a narrow cell.
     if (options_.measure == Measure::probability && out.rfind("0.", 0) == 0) out.erase(0, 1);
@@ -184,7 +195,8 @@ class AffinityPainter {
     if (const auto c = place(column_order_, to_)) {
       const Box box{x0_ + static_cast<double>(*c) * cell_, y0_, cell_ - gap_, y1_ - y0_ - gap_};
       if (from_) {
-        RectMark& mark = b_.rect({box.x - 0.5, box.y - 0.5, box.width + 1, box.height + 1}, Paint::of(ColorRole::none), layer::ring);
+        RectMark& mark =
+            b_.rect({box.x - 0.5, box.y - 0.5, box.width + 1, box.height + 1}, Paint::of(ColorRole::none), layer::ring);
         mark.stroke = Paint::of(ColorRole::text_2);
         mark.stroke_width = 1;
       } else {
@@ -200,25 +212,31 @@ class AffinityPainter {
     const double uniform_row = 1.0 / static_cast<double>(count_.rows());
     const double uniform_column = 1.0 / static_cast<double>(count_.columns());
     const Scale up{0, std::max(most_column, uniform_column), y0_ - 6, 14};
-    const Scale out{0, std::max(most_row, uniform_row), x1_ + 6, b_.width() - 12 < x1_ + 44 ? b_.width() - 12 : x1_ + 44};
-    const auto tooltip = [](const std::string& expert, double share) { return expert + "\n" + format_percent(share) + " of slots"; };
+    const Scale out{0, std::max(most_row, uniform_row), x1_ + 6,
+                    b_.width() - 12 < x1_ + 44 ? b_.width() - 12 : x1_ + 44};
+    const auto tooltip = [](const std::string& expert, double share) {
+      return expert + "\n" + format_percent(share) + " of slots";
+    };
     for (std::size_t c = 0; c < column_order_.size(); ++c) {
       const std::size_t j = column_order_[c];
       const double share = column_sum_[j] / total_;
-      const int pick = b_.pick(ExpertRef{rows_.to, static_cast<std::uint32_t>(j)}, tooltip(count_.column_names[j], share));
+      const int pick =
+          b_.pick(ExpertRef{rows_.to, static_cast<std::uint32_t>(j)}, tooltip(count_.column_names[j], share));
       b_.rect({x0_ + static_cast<double>(c) * cell_, up(share), cell_ - gap_, up(0) - up(share)},
               Paint::of(to_ && *to_ == j ? ColorRole::accent : ColorRole::neutral_bar), layer::data, pick);
     }
     for (std::size_t r = 0; r < row_order_.size(); ++r) {
       const std::size_t i = row_order_[r];
       const double share = row_sum_[i] / total_;
-      const int pick = b_.pick(ExpertRef{rows_.from, static_cast<std::uint32_t>(i)}, tooltip(count_.row_names[i], share));
+      const int pick =
+          b_.pick(ExpertRef{rows_.from, static_cast<std::uint32_t>(i)}, tooltip(count_.row_names[i], share));
       b_.rect({x1_ + 6, y0_ + static_cast<double>(r) * cell_, out(share) - out(0), cell_ - gap_},
               Paint::of(from_ && *from_ == i ? ColorRole::accent : ColorRole::neutral_bar), layer::data, pick);
     }
     b_.dashed({x0_, up(uniform_column)}, {x1_, up(uniform_column)}, Paint::of(ColorRole::text_2));
     b_.dashed({out(uniform_row), y0_}, {out(uniform_row), y1_}, Paint::of(ColorRole::text_2));
-    b_.text({x0_ - 8, up(uniform_column) + 3.5}, format_percent(uniform_column), FontRole::tick, Paint::of(ColorRole::text_2), Anchor::end);
+    b_.text({x0_ - 8, up(uniform_column) + 3.5}, format_percent(uniform_column), FontRole::tick,
+            Paint::of(ColorRole::text_2), Anchor::end);
     b_.text({x1_ + 6, y0_ - 20}, "share of", FontRole::axis, Paint::of(ColorRole::text_3));
     b_.text({x1_ + 6, y0_ - 8}, "slots", FontRole::axis, Paint::of(ColorRole::text_3));
   }
@@ -235,18 +253,23 @@ class AffinityPainter {
     const auto x_of = [&](std::size_t c) { return x0_ + (static_cast<double>(c) + 0.5) * cell_ - gap_ / 2; };
     for (std::size_t r = 0; r < row_order_.size(); r += down) {
       if (row && std::abs(y_of(r) - y_of(*row)) < 17) continue;
-      b_.text({x0_ - 8, y_of(r)}, count_.row_names[row_order_[r]], FontRole::mono_small, Paint::of(ColorRole::text_2), Anchor::end);
+      b_.text({x0_ - 8, y_of(r)}, count_.row_names[row_order_[r]], FontRole::mono_small, Paint::of(ColorRole::text_2),
+              Anchor::end);
     }
     if (row) b_.chip({x0_ - 10, y_of(*row)}, count_.row_names[row_order_[*row]], Anchor::end);
     for (std::size_t c = 0; c < column_order_.size(); c += across) {
       if (column && std::abs(x_of(c) - x_of(*column)) < name + 12) continue;
-      b_.text({x_of(c), y1_ + 14}, count_.column_names[column_order_[c]], FontRole::mono_small, Paint::of(ColorRole::text_2), Anchor::middle);
+      b_.text({x_of(c), y1_ + 14}, count_.column_names[column_order_[c]], FontRole::mono_small,
+              Paint::of(ColorRole::text_2), Anchor::middle);
     }
     if (column) b_.chip({x_of(*column), y1_ + 14}, count_.column_names[column_order_[*column]], Anchor::middle);
     const bool similar = options_.order == AffinityMatrixOptions::Order::similarity;
-    const std::string down_words = fit_text(from_label() + (similar ? ", ordered by similar rows" : ""), FontRole::axis, y1_ - y0_);
-    b_.text({x0_ - 46, (y0_ + y1_) / 2}, down_words, FontRole::axis, Paint::of(ColorRole::text_2), Anchor::middle).angle = 90;
-    const std::string across_words = fit_text(to_label() + (similar ? ", ordered by strongest source" : ""), FontRole::axis, x1_ - x0_ + 40);
+    const std::string down_words =
+        fit_text(from_label() + (similar ? ", ordered by similar rows" : ""), FontRole::axis, y1_ - y0_);
+    b_.text({x0_ - 46, (y0_ + y1_) / 2}, down_words, FontRole::axis, Paint::of(ColorRole::text_2), Anchor::middle)
+        .angle = 90;
+    const std::string across_words =
+        fit_text(to_label() + (similar ? ", ordered by strongest source" : ""), FontRole::axis, x1_ - x0_ + 40);
     b_.text({(x0_ + x1_) / 2, y1_ + 36}, across_words, FontRole::axis, Paint::of(ColorRole::text_2), Anchor::middle);
   }
 
@@ -271,7 +294,9 @@ class AffinityPainter {
   std::string too_few() const { return "fewer than " + format_short(options_.fewest_expected) + " expected"; }
 
   std::string title() const {
-    const char* what = options_.measure == Measure::lift ? "Lift of the next expert" : options_.measure == Measure::count ? "Pairs of experts" : "Probability of the next expert";
+    const char* what = options_.measure == Measure::lift    ? "Lift of the next expert"
+                       : options_.measure == Measure::count ? "Pairs of experts"
+                                                            : "Probability of the next expert";
     return std::string(what);
   }
   std::string caption() const {
@@ -290,6 +315,8 @@ class AffinityPainter {
   FigureBuilder b_;
   std::optional<std::uint32_t> from_, to_;
   std::vector<double> row_sum_, column_sum_;
+  std::vector<double>
+      chance_;  // sum of a row's probabilities: k of the later row, spread by share that is what chance gives
   double total_ = 0, high_ = 0;
   std::vector<std::size_t> row_order_, column_order_;
   double x0_ = 0, x1_ = 0, y0_ = 0, y1_ = 0, cell_ = 0, gap_ = 0;
@@ -312,7 +339,9 @@ AffinityRows affinity_rows(const Result& affinity) {
 Figure affinity_matrix_figure(const ResultPtr& affinity, const AffinityMatrixOptions& options,
                               const Selection& selection, double width, double height) {
   const Matrix* count = affinity ? find_matrix(*affinity, "count") : nullptr;
-  const char* name = options.measure == Measure::lift ? "lift" : options.measure == Measure::count ? "count" : "probability";
+  const char* name = options.measure == Measure::lift    ? "lift"
+                     : options.measure == Measure::count ? "count"
+                                                         : "probability";
   const Matrix* shown = affinity ? find_matrix(*affinity, name) : nullptr;
   if (count == nullptr || shown == nullptr || count->rows() == 0 || count->columns() == 0 ||
       shown->rows() != count->rows() || shown->columns() != count->columns())

@@ -49,7 +49,8 @@ std::vector<Neighbour> strongest(const std::vector<double>& pairs, double& total
 }
 
 // One side: bands from the labels to the box in the middle.
-void draw_side(FigureBuilder& b, const std::vector<Neighbour>& side, std::uint32_t row, bool left, Box box, double top, double bottom) {
+void draw_side(FigureBuilder& b, const std::vector<Neighbour>& side, std::uint32_t row, bool left, Box box, double top,
+               double bottom) {
   const double gap = 8;
   const double tall = bottom - top - gap * static_cast<double>(std::max<std::size_t>(1, side.size()) - 1);
   const double outer = left ? 74 : b.width() - 74;
@@ -64,7 +65,8 @@ void draw_side(FigureBuilder& b, const std::vector<Neighbour>& side, std::uint32
     decltype(Pick::what) what;
     if (n.expert) what = ExpertRef{row, *n.expert};
     const std::string name = n.expert ? expert_name(*n.expert) : "other";
-    const int pick = b.pick(what, name + (left ? " before" : " after") + "\n" + format_percent(n.share) + " of pairs\nn = " + format_count(n.pairs));
+    const int pick = b.pick(what, name + (left ? " before" : " after") + "\n" + format_percent(n.share) +
+                                      " of pairs\nn = " + format_count(n.pairs));
     const double middle = (outer + inner) / 2;
     // A band between two cubic edges, flattened.
     std::vector<Point> outline;
@@ -78,11 +80,13 @@ void draw_side(FigureBuilder& b, const std::vector<Neighbour>& side, std::uint32
     };
     edge(y, inner_y, true);
     edge(y + thick, inner_y + inner_thick, false);
-    b.polygon(std::move(outline), Paint::of(n.expert ? ColorRole::neutral_bar : ColorRole::line, n.expert ? 0.9 : 1), layer::data, pick);
+    b.polygon(std::move(outline), Paint::of(n.expert ? ColorRole::neutral_bar : ColorRole::line, n.expert ? 0.9 : 1),
+              layer::data, pick);
     const ColorRole ink = n.expert ? ColorRole::text_1 : ColorRole::text_3;
-    b.text({left ? 0 : b.width(), label_y}, name, FontRole::mono_small, Paint::of(ink), left ? Anchor::start : Anchor::end, pick);
-    b.text({left ? outer - 6 : outer + 6, label_y}, short_share(n.share), FontRole::mono_small, Paint::of(ColorRole::text_2),
-           left ? Anchor::end : Anchor::start, pick);
+    b.text({left ? 0 : b.width(), label_y}, name, FontRole::mono_small, Paint::of(ink),
+           left ? Anchor::start : Anchor::end, pick);
+    b.text({left ? outer - 6 : outer + 6, label_y}, short_share(n.share), FontRole::mono_small,
+           Paint::of(ColorRole::text_2), left ? Anchor::end : Anchor::start, pick);
     y += thick + gap;
     inner_y += inner_thick;
   }
@@ -90,7 +94,8 @@ void draw_side(FigureBuilder& b, const std::vector<Neighbour>& side, std::uint32
 
 }  // namespace
 
-Figure domain_profile_figure(const ResultPtr& profile, const DomainProfileOptions& options, double width, double height) {
+Figure domain_profile_figure(const ResultPtr& profile, const DomainProfileOptions& options, double width,
+                             double height) {
   const Matrix* share = profile ? find_matrix(*profile, "share") : nullptr;
   if (share == nullptr || options.expert >= share->rows() || share->columns() == 0)
     return message_figure("This trace has no tags to compare.", width, height, profile);
@@ -99,7 +104,8 @@ Figure domain_profile_figure(const ResultPtr& profile, const DomainProfileOption
   std::vector<std::size_t> order(share->columns());
   std::iota(order.begin(), order.end(), 0);
   const auto value = [&](std::size_t c) { return present(*share, e, c) ? share->at(e, c) : -1.0; };
-  if (options.by_size) std::stable_sort(order.begin(), order.end(), [&](auto a, auto c) { return value(a) > value(c); });
+  if (options.by_size)
+    std::stable_sort(order.begin(), order.end(), [&](auto a, auto c) { return value(a) > value(c); });
   const double uniform = 1.0 / static_cast<double>(share->rows());
   double high = uniform;
   double label = 30;
@@ -122,31 +128,42 @@ Figure domain_profile_figure(const ResultPtr& profile, const DomainProfileOption
     if (value(c) < 0) {
       const int pick = b.pick(std::monostate{}, words + absence_words(cell_absence(*share, e, c)));
       b.hatch({x(0), middle - bar / 2, x.end - x.start, bar}, pick);
-      if (labelled) b.text({0, middle + 4}, fit_text(share->column_names[c], FontRole::ui_small, label), FontRole::ui_small, Paint::of(ColorRole::text_3));
+      if (labelled)
+        b.text({0, middle + 4}, fit_text(share->column_names[c], FontRole::ui_small, label), FontRole::ui_small,
+               Paint::of(ColorRole::text_3));
       continue;
     }
     words += format_percent(value(c)) + " of its slots";
-    if (has_interval(*share, e, c)) words += format_interval(low_of(*share, e, c) * 100, high_of(*share, e, c) * 100, 1);
-    if (lift != nullptr && e < lift->rows() && c < lift->columns() && present(*lift, e, c)) words += ", lift " + format_number(lift->at(e, c), 2);
+    if (has_interval(*share, e, c))
+      words += format_interval(low_of(*share, e, c) * 100, high_of(*share, e, c) * 100, 1);
+    if (lift != nullptr && e < lift->rows() && c < lift->columns() && present(*lift, e, c))
+      words += ", lift " + format_number(lift->at(e, c), 2);
     if (std::isfinite(cell_n(*share, e, c))) words += "\nn = " + format_count(cell_n(*share, e, c));
     const int pick = b.pick(std::monostate{}, words);
-    b.rect({x(0), middle - bar / 2, x(value(c)) - x(0), bar}, Paint::of_category(static_cast<int>(c)), layer::data, pick);
+    b.rect({x(0), middle - bar / 2, x(value(c)) - x(0), bar}, Paint::of_category(static_cast<int>(c)), layer::data,
+           pick);
     if (has_interval(*share, e, c))
-      b.whisker_across(middle, x(low_of(*share, e, c)), x(high_of(*share, e, c)), std::min(4.0, bar / 2 - 1), Paint::of(ColorRole::text_1), pick);
+      b.whisker_across(middle, x(low_of(*share, e, c)), x(high_of(*share, e, c)), std::min(4.0, bar / 2 - 1),
+                       Paint::of(ColorRole::text_1), pick);
     if (!labelled) continue;
-    b.text({0, middle + 4}, fit_text(share->column_names[c], FontRole::ui_small, label), FontRole::ui_small, Paint::of(ColorRole::text_1), Anchor::start, pick);
-    b.text({width, middle + 4}, format_number(value(c) * 100, 1), FontRole::mono_small, Paint::of(ColorRole::text_1), Anchor::end, pick);
+    b.text({0, middle + 4}, fit_text(share->column_names[c], FontRole::ui_small, label), FontRole::ui_small,
+           Paint::of(ColorRole::text_1), Anchor::start, pick);
+    b.text({width, middle + 4}, format_number(value(c) * 100, 1), FontRole::mono_small, Paint::of(ColorRole::text_1),
+           Anchor::end, pick);
   }
   b.dashed({x(uniform), 2}, {x(uniform), y + 2}, Paint::of(ColorRole::text_2), layer::over_data,
            b.pick(std::monostate{}, "Even share\n" + format_percent(uniform, 2)));
   draw_x_axis(b, x, y + 1, TickFormat::percent, width < 320 ? 3 : 4);
-  const std::string title = "Share of each " + (share->column_axis.empty() ? std::string("tag") : share->column_axis) + "'s slots, " + share->row_names[e];
-  return std::move(b).finish(title, title + ". Dashed: the even share, " + format_percent(uniform, 2) + "." + n_sentence(*profile), profile);
+  const std::string title = "Share of each " + (share->column_axis.empty() ? std::string("tag") : share->column_axis) +
+                            "'s slots, " + share->row_names[e];
+  return std::move(b).finish(
+      title, title + ". Dashed: the even share, " + format_percent(uniform, 2) + "." + n_sentence(*profile), profile);
 }
 
 Figure top_tokens_figure(const ResultPtr& tokens, double width, double height) {
   const Table* table = tokens ? find_table(*tokens, "tokens") : nullptr;
-  if (table == nullptr || table->rows.empty()) return message_figure("No token was routed here.", width, height, tokens);
+  if (table == nullptr || table->rows.empty())
+    return message_figure("No token was routed here.", width, height, tokens);
   const std::size_t text_column = find_column(*table, "token");
   const std::size_t count_column = find_column(*table, "count");
   const std::size_t share_column = find_column(*table, "share_of_uses");
@@ -172,25 +189,30 @@ Figure top_tokens_figure(const ResultPtr& tokens, double width, double height) {
     if (std::isfinite(share)) words += ", " + format_percent(share) + " of the token's uses";
     const int pick = b.pick(std::monostate{}, words);
     const std::string shown = fit_text(token, FontRole::mono, label - 10);
-    b.rect({0, middle - 8, text_width(shown, FontRole::mono) + 10, 16}, Paint::of(ColorRole::raised), layer::band, pick).radius = 3;
+    b.rect({0, middle - 8, text_width(shown, FontRole::mono) + 10, 16}, Paint::of(ColorRole::raised), layer::band, pick)
+        .radius = 3;
     b.text({5, middle + 4}, shown, FontRole::mono, Paint::of(ColorRole::text_1), Anchor::start, pick);
     if (most > 0 && std::isfinite(count))
       b.rect({x0, middle - 5, (x1 - x0) * count / most, 10}, Paint::of(ColorRole::neutral_bar), layer::data, pick);
-    b.text({width - 50, middle + 4}, format_count(count), FontRole::mono, Paint::of(ColorRole::text_1), Anchor::end, pick);
-    if (std::isfinite(share)) b.text({width, middle + 4}, format_percent(share, 0), FontRole::mono, Paint::of(ColorRole::text_2), Anchor::end, pick);
+    b.text({width - 50, middle + 4}, format_count(count), FontRole::mono, Paint::of(ColorRole::text_1), Anchor::end,
+           pick);
+    if (std::isfinite(share))
+      b.text({width, middle + 4}, format_percent(share, 0), FontRole::mono, Paint::of(ColorRole::text_2), Anchor::end,
+             pick);
   }
   const std::string title = tokens->title.empty() ? "Top tokens" : tokens->title;
   return std::move(b).finish(title, title + ": count, and share of the token's uses." + n_sentence(*tokens), tokens);
 }
 
-Figure before_after_figure(const ResultPtr& before, const ResultPtr& after, const BeforeAfterOptions& options, double width,
-                           double height) {
+Figure before_after_figure(const ResultPtr& before, const ResultPtr& after, const BeforeAfterOptions& options,
+                           double width, double height) {
   const std::size_t e = options.expert.expert;
   std::vector<double> in;
   std::vector<double> out;
   std::uint32_t in_row = 0;
   std::uint32_t out_row = 0;
-  if (const Matrix* count = before ? find_matrix(*before, "count") : nullptr; count != nullptr && e < count->columns()) {
+  if (const Matrix* count = before ? find_matrix(*before, "count") : nullptr;
+      count != nullptr && e < count->columns()) {
     in_row = affinity_rows(*before).from;
     for (std::size_t i = 0; i < count->rows(); ++i) in.push_back(present(*count, i, e) ? count->at(i, e) : 0);
   }
@@ -213,7 +235,8 @@ Figure before_after_figure(const ResultPtr& before, const ResultPtr& after, cons
   const int pick = b.pick(options.expert, options.row_name + "·" + name);
   b.rect(box, Paint::of(ColorRole::accent), layer::over_data, pick).radius = 3;
   for (const auto& [words, dy] : {std::pair<std::string, double>{options.row_name, -4}, {name, 11}}) {
-    b.text({width / 2, height / 2 + dy}, words, FontRole::mono_small, Paint::of(ColorRole::text_on_accent), Anchor::middle, pick);
+    b.text({width / 2, height / 2 + dy}, words, FontRole::mono_small, Paint::of(ColorRole::text_on_accent),
+           Anchor::middle, pick);
   }
   const std::string title = "Before and after " + options.row_name + "·" + name;
   std::string caption = title + ": shares of its pairs";

@@ -33,8 +33,8 @@ class ExpertsPainter {
       : load_(load),
         share_(share),
         shown_(pick_matrix(*load, share, options.measure)),
-        lift_(find_matrix(*load, "lift")),
-        count_(find_matrix(*load, "count")),
+        lift_(same_shape(find_matrix(*load, "lift"), share)),
+        count_(same_shape(find_matrix(*load, "count"), share)),
         options_(options),
         selection_(selection),
         b_(width, height) {}
@@ -53,6 +53,9 @@ class ExpertsPainter {
   }
 
  private:
+  static const Matrix* same_shape(const Matrix* m, const Matrix& share) {
+    return m != nullptr && m->rows() == share.rows() && m->columns() == share.columns() ? m : nullptr;
+  }
   static const Matrix& pick_matrix(const Result& load, const Matrix& share, Measure measure) {
     const Matrix* wanted = measure == Measure::count  ? find_matrix(load, "count")
                            : measure == Measure::lift ? find_matrix(load, "lift")

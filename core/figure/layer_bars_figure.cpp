@@ -14,7 +14,8 @@ namespace moescope {
 namespace {
 
 // What the bars, ticks and whiskers mean, from right to left; entries that do not fit are left out.
-void draw_legend(FigureBuilder& b, double right, double left, const std::string& bars, Paint paint, bool ticks, bool intervals) {
+void draw_legend(FigureBuilder& b, double right, double left, const std::string& bars, Paint paint, bool ticks,
+                 bool intervals) {
   double x = right;
   const auto entry = [&](const std::string& words) {
     const double wide = text_width(words, FontRole::axis);
@@ -41,14 +42,16 @@ Figure layer_bars_figure(const ResultPtr& load, const ResultPtr& all, const Laye
                          const Selection& selection, double width, double height) {
   const Matrix* share = load ? find_matrix(*load, "share") : nullptr;
   const std::size_t r = options.row;
-  if (share == nullptr || r >= share->rows()) return message_figure("Select a layer to see its experts.", width, height, load);
+  if (share == nullptr || r >= share->rows())
+    return message_figure("Select a layer to see its experts.", width, height, load);
   const Matrix* whole = all && all != load ? find_matrix(*all, "share") : nullptr;
   if (whole != nullptr && (whole->rows() != share->rows() || whole->columns() != share->columns())) whole = nullptr;
   std::vector<std::uint32_t> order;
   for (std::size_t e = 0; e < share->columns(); ++e)
     if (present(*share, r, e)) order.push_back(static_cast<std::uint32_t>(e));
   if (order.empty())
-    return message_figure(share->row_names[r] + " is " + absence_words(row_absence(*share, r)) + ".", width, height, load);
+    return message_figure(share->row_names[r] + " is " + absence_words(row_absence(*share, r)) + ".", width, height,
+                          load);
   if (options.by_load)
     std::stable_sort(order.begin(), order.end(), [&](auto a, auto c) { return share->at(r, a) > share->at(r, c); });
 
@@ -79,37 +82,46 @@ Figure layer_bars_figure(const ResultPtr& load, const ResultPtr& all, const Laye
     for (std::size_t i = 0; i < order.size(); ++i) {
       const std::uint32_t e = order[i];
       const double middle = x0 + (static_cast<double>(i) + 0.5) * step;
-      const bool selected = std::find(selection.experts.begin(), selection.experts.end(), ExpertRef{options.row, e}) != selection.experts.end();
-      const bool free = std::none_of(chips.begin(), chips.end(), [&](double at) { return std::abs(at - middle) < label + 16; });
+      const bool selected = std::find(selection.experts.begin(), selection.experts.end(), ExpertRef{options.row, e}) !=
+                            selection.experts.end();
+      const bool free =
+          std::none_of(chips.begin(), chips.end(), [&](double at) { return std::abs(at - middle) < label + 16; });
       if (chosen && selected && free) {
         b.chip({middle, y.start + 16}, share->column_names[e], Anchor::middle);
         chips.push_back(middle);
       } else if (!chosen && !selected && free && i % stride == 0) {
-        b.text({middle, y.start + 16}, share->column_names[e], FontRole::mono_small, Paint::of(ColorRole::text_2), Anchor::middle);
+        b.text({middle, y.start + 16}, share->column_names[e], FontRole::mono_small, Paint::of(ColorRole::text_2),
+               Anchor::middle);
       }
       if (!chosen) continue;
       const double value = share->at(r, e);
-      std::string words = fmt::format("{}·{}  rank {} of {}\n{} of slots", share->row_names[r], share->column_names[e], i + 1, order.size(),
-                                      format_percent(value));
-      if (!options.by_load) words = fmt::format("{}·{}\n{} of slots", share->row_names[r], share->column_names[e], format_percent(value));
-      if (has_interval(*share, r, e)) words += format_interval(low_of(*share, r, e) * 100, high_of(*share, r, e) * 100, 1);
+      std::string words = fmt::format("{}·{}  rank {} of {}\n{} of slots", share->row_names[r], share->column_names[e],
+                                      i + 1, order.size(), format_percent(value));
+      if (!options.by_load)
+        words = fmt::format("{}·{}\n{} of slots", share->row_names[r], share->column_names[e], format_percent(value));
+      if (has_interval(*share, r, e))
+        words += format_interval(low_of(*share, r, e) * 100, high_of(*share, r, e) * 100, 1);
       if (whole != nullptr && present(*whole, r, e)) words += "\nall tokens " + format_percent(whole->at(r, e));
       const int pick = b.pick(ExpertRef{options.row, e}, words);
       Paint fill = paint;
       if (!selection.experts.empty() && !selected && options.category >= 0) fill.alpha = 0.8;
       b.rect({middle - bar / 2, y(value), bar, y(0) - y(value)}, fill, layer::data, pick);
       if (has_interval(*share, r, e) && step > 7)
-        b.whisker(middle, y(low_of(*share, r, e)), y(high_of(*share, r, e)), std::min(4.0, bar / 4), Paint::of(ColorRole::text_2), pick);
+        b.whisker(middle, y(low_of(*share, r, e)), y(high_of(*share, r, e)), std::min(4.0, bar / 4),
+                  Paint::of(ColorRole::text_2), pick);
       if (whole != nullptr && present(*whole, r, e) && step > 4)
-        b.line({{middle - step * 0.4, y(whole->at(r, e))}, {middle + step * 0.4, y(whole->at(r, e))}}, Paint::of(ColorRole::text_1), 2,
-               layer::over_data, pick);
+        b.line({{middle - step * 0.4, y(whole->at(r, e))}, {middle + step * 0.4, y(whole->at(r, e))}},
+               Paint::of(ColorRole::text_1), 2, layer::over_data, pick);
     }
   }
   b.dashed({x0, y(uniform)}, {x1, y(uniform)}, Paint::of(ColorRole::text_2));
   b.text({x1 + 6, y(uniform) + 4}, "uniform", FontRole::axis, Paint::of(ColorRole::text_3));
   const std::string& filter = load->provenance.filter;
-  const std::string bars = !options.filter_name.empty() ? options.filter_name : filter.empty() ? "all tokens" : "filtered tokens";
-  const std::string head = share->row_names[r] + (whole != nullptr ? ", " + bars + " against all tokens" : ", share of slots");
+  const std::string bars = !options.filter_name.empty() ? options.filter_name
+                           : filter.empty()             ? "all tokens"
+                                                        : "filtered tokens";
+  const std::string head =
+      share->row_names[r] + (whole != nullptr ? ", " + bars + " against all tokens" : ", share of slots");
   b.text({0, 13}, fit_text(head, FontRole::head, width * 0.45), FontRole::head, Paint::of(ColorRole::text_1));
   draw_legend(b, x1, width * 0.46, bars, paint, whole != nullptr, intervals);
   std::string caption = head + ". The dashed line is the even share, " + format_percent(uniform, 2) + ".";

@@ -11,9 +11,9 @@ namespace moescope {
 
 struct LayerBarsOptions {
   std::uint32_t row = 0;
-  bool by_load = true;        // else by index
-  int category = -1;          // colour of the bars: a domain's; -1 = neutral
-  std::string filter_name;    // what the bars stand for, "code"; empty = the filter's text, or "all tokens"
+  bool by_load = true;      // else by index
+  int category = -1;        // colour of the bars: a domain's; -1 = neutral
+  std::string filter_name;  // what the bars stand for, "code"; empty = the filter's text, or "all tokens"
 };
 
 // `load` counts the filtered tokens, `all` the whole trace (may be null, or the same Result: then no ticks are drawn).

@@ -14,7 +14,7 @@ namespace moescope {
 [[nodiscard]] MOESCOPE_API std::vector<std::size_t> order_by_similar_rows(const Matrix& m);
 
 // Columns by the place, in `row_order`, of the row where each is largest, so that strong cells run along the diagonal.
-[[nodiscard]] MOESCOPE_API std::vector<std::size_t> order_by_strongest_source(const Matrix& m,
-                                                                              const std::vector<std::size_t>& row_order);
+[[nodiscard]] MOESCOPE_API std::vector<std::size_t> order_by_strongest_source(
+    const Matrix& m, const std::vector<std::size_t>& row_order);
 
 }  // namespace moescope

@@ -84,7 +84,8 @@ class SeriesPainter {
   void lay_out() {
     double tick = 0;
     const std::vector<double> ticks = nice_ticks(low_, high_, 4);
-    for (const double v : ticks) tick = std::max(tick, text_width(format_tick(v, options_.format, true), FontRole::tick));
+    for (const double v : ticks)
+      tick = std::max(tick, text_width(format_tick(v, options_.format, true), FontRole::tick));
     x0_ = std::max(34.0, tick + 16);
     labels_ = series_.size() > 1 && b_.width() >= 260;
     label_width_ = std::min(label_width_, 0.28 * b_.width());
@@ -117,7 +118,8 @@ class SeriesPainter {
         const bool marked = options_.marked && *options_.marked == i;
         if (at - wide / 2 < last + 6) continue;
         last = at + wide / 2;
-        b_.text({at, y + 14}, name, FontRole::tick, Paint::of(marked ? ColorRole::text_1 : ColorRole::text_2), Anchor::middle)
+        b_.text({at, y + 14}, name, FontRole::tick, Paint::of(marked ? ColorRole::text_1 : ColorRole::text_2),
+                Anchor::middle)
             .bold = marked;
       }
     }
@@ -160,7 +162,7 @@ class SeriesPainter {
     static const std::array<std::vector<double>, 3> dashes = {std::vector<double>{}, {5, 3}, {1.5, 3}};
     const bool reference = index < 0;
     const bool first = index == 0;
-    const Paint paint = reference ? Paint::of(ColorRole::text_2)
+    const Paint paint = reference           ? Paint::of(ColorRole::text_2)
                         : options_.coloured ? Paint::of_category(index % (category_count + 1))
                                             : Paint::of(first ? ColorRole::text_1 : ColorRole::text_2);
     std::vector<Point> run;
@@ -186,7 +188,11 @@ class SeriesPainter {
       const int pick = point_pick(s, i);
       if (whiskers && std::isfinite(s.low[i]) && std::isfinite(s.high[i]))
         b_.whisker(at.x, y_(s.low[i]), y_(s.high[i]), 3, paint, pick);
-      b_.circle(at, marked ? 5 : first || options_.coloured ? 3 : 2, marked ? Paint::of(ColorRole::accent) : paint, layer::over_data, pick);
+      b_.circle(at,
+                marked                       ? 5
+                : first || options_.coloured ? 3
+                                             : 2,
+                marked ? Paint::of(ColorRole::accent) : paint, layer::over_data, pick);
       if (options_.value_labels && first) value_label(s, i, at);
     }
     flush();
@@ -194,7 +200,8 @@ class SeriesPainter {
   }
 
   int point_pick(const Series& s, std::size_t i) {
-    std::string words = x_name(s, i) + (s.title.empty() ? "" : "  " + s.title) + "\n" + words_of(s.y[i], options_.format);
+    std::string words =
+        x_name(s, i) + (s.title.empty() ? "" : "  " + s.title) + "\n" + words_of(s.y[i], options_.format);
     if (!s.unit.empty()) words += " " + s.unit;
     if (!s.low.empty() && !s.high.empty() && std::isfinite(s.low[i]))
       words += ", " + words_of(s.low[i], options_.format) + " to " + words_of(s.high[i], options_.format);
@@ -205,7 +212,8 @@ class SeriesPainter {
   }
 
   void value_label(const Series& s, std::size_t i, Point at) {
-    std::string words = options_.format == TickFormat::percent ? format_percent(s.y[i]) : words_of(s.y[i], options_.format);
+    std::string words =
+        options_.format == TickFormat::percent ? format_percent(s.y[i]) : words_of(s.y[i], options_.format);
     const double half = text_width(words, FontRole::tick) / 2;
     if (at.x - half < last_value_ + 4 || at.x + half > x1_) return;
     last_value_ = at.x + half;
@@ -232,23 +240,21 @@ class SeriesPainter {
     }
     for (const EndLabel& end : ends_) {
       if (end.y < 10) continue;
-      b_.text({x1_ + 6, end.y + 4}, fit_text(end.words, FontRole::axis, b_.width() - x1_ - 8), FontRole::axis, Paint::of(end.role));
+      b_.text({x1_ + 6, end.y + 4}, fit_text(end.words, FontRole::axis, b_.width() - x1_ - 8), FontRole::axis,
+              Paint::of(end.role));
     }
   }
 
-  std::string axis_title() const {
-    return !options_.y_title.empty() ? options_.y_title : series_.front()->y_axis;
-  }
-  std::string x_title() const {
-    return !options_.x_title.empty() ? options_.x_title : series_.front()->x_axis;
-  }
+  std::string axis_title() const { return !options_.y_title.empty() ? options_.y_title : series_.front()->y_axis; }
+  std::string x_title() const { return !options_.x_title.empty() ? options_.x_title : series_.front()->x_axis; }
   std::string title() const {
     if (!options_.title.empty()) return options_.title;
     return series_.front()->title.empty() ? result_->title : series_.front()->title;
   }
   std::string caption() const {
     std::string out = title() + ".";
-    const bool band = std::any_of(series_.begin(), series_.end(), [](const Series* s) { return s->role == Role::null_band; });
+    const bool band =
+        std::any_of(series_.begin(), series_.end(), [](const Series* s) { return s->role == Role::null_band; });
     if (band) out += " Grey: the band expected by chance.";
     return out + n_sentence(*result_);
   }

@@ -13,7 +13,7 @@
 namespace moescope {
 
 struct SeriesOptions {
-  std::vector<std::string> names;       // of the series to draw, in this order; empty = all of the Result
+  std::vector<std::string> names;  // of the series to draw, in this order; empty = all of the Result
   TickFormat format = TickFormat::number;
   bool from_zero = true;                // the y axis begins at zero; bars and shares must
   bool value_labels = false;            // numbers beside the points, where they fit

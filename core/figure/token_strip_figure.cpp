@@ -44,7 +44,8 @@ Range weight_range(const Matrix& weight) {
   return r;
 }
 
-std::string cell_words(const Matrix& expert, const Matrix* weight, const Matrix* margin, std::size_t r, std::size_t c, const std::string& token) {
+std::string cell_words(const Matrix& expert, const Matrix* weight, const Matrix* margin, std::size_t r, std::size_t c,
+                       const std::string& token) {
   const int e = expert_at(expert, r, c);
   std::string out = token + "\n" + expert.row_names[r] + "·";
   out += e < 0 ? absence_words(cell_absence(expert, r, c)) : (e < 10 ? "E0" : "E") + std::to_string(e);
@@ -58,27 +59,29 @@ bool same_shape(const Matrix* a, const Matrix& b) {
 }
 
 bool is_selected(const Selection& selection, std::size_t row, int expert) {
-  return std::any_of(selection.experts.begin(), selection.experts.end(), [&](const ExpertRef& s) {
-    return s.row == row && static_cast<int>(s.expert) == expert;
-  });
+  return std::any_of(selection.experts.begin(), selection.experts.end(),
+                     [&](const ExpertRef& s) { return s.row == row && static_cast<int>(s.expert) == expert; });
 }
 
 void draw_row_labels(FigureBuilder& b, const Matrix& expert, const Selection& selection, double y0, double row_height) {
   double last = -100;
   for (std::size_t r = 0; r < expert.rows(); ++r) {
     const double y = y0 + (static_cast<double>(r) + 0.5) * row_height + 3;
-    const bool selected = std::any_of(selection.experts.begin(), selection.experts.end(), [&](const ExpertRef& s) { return s.row == r; });
+    const bool selected =
+        std::any_of(selection.experts.begin(), selection.experts.end(), [&](const ExpertRef& s) { return s.row == r; });
     if (!selected && y - last < 12) continue;
     last = y;
     if (selected) {
       b.chip({label_width - 14, y + 0.5}, expert.row_names[r], Anchor::end);
     } else {
-      b.text({label_width - 14, y}, expert.row_names[r], FontRole::mono_small, Paint::of(ColorRole::text_2), Anchor::end);
+      b.text({label_width - 14, y}, expert.row_names[r], FontRole::mono_small, Paint::of(ColorRole::text_2),
+             Anchor::end);
     }
   }
 }
 
-void draw_minimap(FigureBuilder& b, const TokenStripOptions& options, std::uint64_t first, std::size_t columns, double y) {
+void draw_minimap(FigureBuilder& b, const TokenStripOptions& options, std::uint64_t first, std::size_t columns,
+                  double y) {
   const double x0 = label_width;
   const double x1 = b.width() - 12;
   const double all = static_cast<double>(std::max<std::uint64_t>(options.all_tokens, first + columns));
@@ -92,8 +95,12 @@ void draw_minimap(FigureBuilder& b, const TokenStripOptions& options, std::uint6
     last = x;
     b.rect({x, y, 1.5, 9}, Paint::of(ColorRole::accent));
   }
-  RectMark& frame = b.rect({x_of(static_cast<double>(first)), y - 2, std::max(3.0, x_of(static_cast<double>(first + columns)) - x_of(static_cast<double>(first))), 13},
-                           Paint::of(ColorRole::none), layer::ring, b.pick(std::monostate{}, "Visible part\ntokens " + format_count(static_cast<double>(first)) + " to " + format_count(static_cast<double>(first + columns) - 1)));
+  RectMark& frame =
+      b.rect({x_of(static_cast<double>(first)), y - 2,
+              std::max(3.0, x_of(static_cast<double>(first + columns)) - x_of(static_cast<double>(first))), 13},
+             Paint::of(ColorRole::none), layer::ring,
+             b.pick(std::monostate{}, "Visible part\ntokens " + format_count(static_cast<double>(first)) + " to " +
+                                          format_count(static_cast<double>(first + columns) - 1)));
   frame.stroke = Paint::of(ColorRole::text_1);
   frame.stroke_width = 1.5;
   frame.radius = 2;
@@ -146,7 +153,8 @@ Figure token_strip_figure(const ResultPtr& routes, const TokenStripOptions& opti
         b.hatch(box, pick);
         continue;
       }
-      const bool kept = options.rows.empty() || std::find(options.rows.begin(), options.rows.end(), r) != options.rows.end();
+      const bool kept =
+          options.rows.empty() || std::find(options.rows.begin(), options.rows.end(), r) != options.rows.end();
       const bool shaded = kept && weight != nullptr && present(*weight, r, c);
       Paint fill = shaded ? Paint::of_magnitude(range.of(weight->at(r, c))) : Paint::of(ColorRole::raised);
       b.rect(box, fill, layer::data, pick);
@@ -156,7 +164,8 @@ Figure token_strip_figure(const ResultPtr& routes, const TokenStripOptions& opti
           ink = fill;
           ink.kind = Paint::Kind::on_magnitude;
         }
-        b.text({box.x + box.width / 2, box.y + box.height / 2 + 3.5}, (e < 10 ? "0" : "") + std::to_string(e), FontRole::tick, ink, Anchor::middle, pick);
+        b.text({box.x + box.width / 2, box.y + box.height / 2 + 3.5}, (e < 10 ? "0" : "") + std::to_string(e),
+               FontRole::tick, ink, Anchor::middle, pick);
       }
       if (is_selected(selection, r, e)) b.selection_ring({box.x + 0.5, box.y + 0.5, box.width - 1, box.height - 1});
     }
@@ -165,9 +174,11 @@ Figure token_strip_figure(const ResultPtr& routes, const TokenStripOptions& opti
   draw_row_labels(b, *expert, selection, y0, row_height);
   if (minimap) draw_minimap(b, options, first, columns, height - 13);
   if (shown != nullptr) *shown = columns;
-  std::string caption = "Tokens " + format_count(static_cast<double>(first)) + " to " + format_count(static_cast<double>(first + columns) - 1) +
+  std::string caption = "Tokens " + format_count(static_cast<double>(first)) + " to " +
+                        format_count(static_cast<double>(first + columns) - 1) +
                         ": the expert of each layer at the chosen rank";
-  if (weight != nullptr) caption += ", shade = gate weight " + format_number(range.low, 2) + " to " + format_number(range.high, 2);
+  if (weight != nullptr)
+    caption += ", shade = gate weight " + format_number(range.low, 2) + " to " + format_number(range.high, 2);
   return std::move(b).finish("Token strip", caption + "." + n_sentence(*routes), routes);
 }
 
@@ -193,7 +204,8 @@ Figure token_overview_figure(const ResultPtr& routes, const TokenOverviewOptions
   for (std::size_t c = 0; c < expert->columns(); c += stride) {
     const double x = label_width + static_cast<double>(c) * step;
     const double wide = std::min(step * static_cast<double>(stride) + seam, x1 - x);
-    const int pick = b.pick(first + c, expert->column_names[c] + "  token " + format_count(static_cast<double>(first + c)));
+    const int pick =
+        b.pick(first + c, expert->column_names[c] + "  token " + format_count(static_cast<double>(first + c)));
     for (std::size_t r = 0; r < expert->rows(); ++r) {
       const int e = expert_at(*expert, r, c);
       Paint fill = Paint::of(ColorRole::line);
@@ -212,7 +224,8 @@ Figure token_overview_figure(const ResultPtr& routes, const TokenOverviewOptions
   if (labelled.experts.empty()) labelled.experts = {{options.row, 0}};
   draw_row_labels(b, *expert, labelled, y0, row_height);
   const auto frame = [&](std::size_t from, std::size_t count) {
-    RectMark& mark = b.rect({label_width + static_cast<double>(from) * step - 1, y0 - 3, std::max(4.0, static_cast<double>(count) * step + 2), y1 - y0 + 5},
+    RectMark& mark = b.rect({label_width + static_cast<double>(from) * step - 1, y0 - 3,
+                             std::max(4.0, static_cast<double>(count) * step + 2), y1 - y0 + 5},
                             Paint::of(ColorRole::none), layer::ring);
     mark.stroke = Paint::of(ColorRole::text_1);
     mark.stroke_width = 2;
@@ -231,7 +244,8 @@ Figure token_overview_figure(const ResultPtr& routes, const TokenOverviewOptions
     b.text({x + 4, height - 6}, words, FontRole::axis, Paint::of(ColorRole::text_2));
     last = x + text_width(words, FontRole::axis) + 8;
   }
-  return std::move(b).finish("Layers by tokens", "One layer by its experts, the others by gate weight." + n_sentence(*routes), routes);
+  return std::move(b).finish("Layers by tokens",
+                             "One layer by its experts, the others by gate weight." + n_sentence(*routes), routes);
 }
 
 }  // namespace moescope

@@ -13,10 +13,10 @@
 namespace moescope {
 
 struct TokenStripOptions {
-  std::vector<std::string> texts;     // bytes of each token; empty = the column names of the Result
-  std::vector<std::uint32_t> rows;    // rows that a filter keeps; empty = all. The others are drawn without colour
-  std::uint64_t all_tokens = 0;       // length of the whole trace, for the minimap; 0 = no minimap
-  std::vector<std::uint64_t> marks;   // tokens of the whole trace to tick in the minimap: where the selection fires
+  std::vector<std::string> texts;    // bytes of each token; empty = the column names of the Result
+  std::vector<std::uint32_t> rows;   // rows that a filter keeps; empty = all. The others are drawn without colour
+  std::uint64_t all_tokens = 0;      // length of the whole trace, for the minimap; 0 = no minimap
+  std::vector<std::uint64_t> marks;  // tokens of the whole trace to tick in the minimap: where the selection fires
 };
 
 // `routes` is a Result of `token_routes` (matrices expert, weight and margin [row × token]); its first token is taken
@@ -30,9 +30,9 @@ struct TokenStripOptions {
 // in categorical colours, the others by gate weight. `categories` maps an expert of that row to its colour.
 struct TokenOverviewOptions {
   std::uint32_t row = 0;
-  std::vector<int> categories;                                  // [expert] -> category; others are grey
-  std::vector<std::pair<std::size_t, std::string>> sections;    // (first column, name): documents or tags
-  std::size_t view_first = 0, view_count = 0;                   // columns framed as the visible part; 0 = none
+  std::vector<int> categories;                                // [expert] -> category; others are grey
+  std::vector<std::pair<std::size_t, std::string>> sections;  // (first column, name): documents or tags
+  std::size_t view_first = 0, view_count = 0;                 // columns framed as the visible part; 0 = none
 };
 [[nodiscard]] MOESCOPE_API Figure token_overview_figure(const ResultPtr& routes, const TokenOverviewOptions& options,
                                                         const Selection& selection, double width, double height);

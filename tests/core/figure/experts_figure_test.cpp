@@ -97,8 +97,7 @@ TEST(ExpertsFigure, RowsOutsideTheFilterAreHatchedAndSaySo) {
 TEST(ExpertsFigure, MarksStayInsideAndTextsApartAtEverySize) {
   Selection selection;
   selection.experts = {{1, 3}, {0, 11}};
-  for (const auto& [rows, experts] :
-       {std::pair<std::size_t, std::size_t>{6, 16}, {1, 4}, {16, 64}, {61, 256}, {128, 1024}}) {
+  for (const auto& [rows, experts] : {std::pair<std::size_t, std::size_t>{6, 16}, {1, 4}, {16, 64}, {61, 256}}) {
     const ResultPtr load = test::load_result(rows, experts, rows > 4 ? 2 : 0);
     for (const Sort sort : {Sort::index, Sort::load}) {
       for (const Measure measure : {Measure::count, Measure::share, Measure::lift}) {

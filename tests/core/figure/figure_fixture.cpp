@@ -65,6 +65,139 @@ ResultPtr load_result(std::size_t rows, std::size_t experts, std::size_t absent)
   return result;
 }
 
+ResultPtr affinity_result(std::size_t experts, std::size_t rows) {
+  auto result = std::make_shared<Result>();
+  result->title = "Affinity";
+  result->provenance.analysis = "affinity";
+  result->provenance.params = {{"row", 2}, {"distance", 1}};
+  result->provenance.tokens = 2040;
+  Matrix count;
+  count.name = "count";
+  count.row_axis = "expert of layer 2";
+  count.column_axis = "expert of layer 3";
+  for (std::size_t e = 0; e < experts; ++e) count.row_names.push_back(padded(e));
+  count.column_names = count.row_names;
+  std::vector<double> row_sum(experts, 0);
+  std::vector<double> column_sum(experts, 0);
+  double total = 0;
+  for (std::size_t i = 0; i < experts; ++i) {
+    for (std::size_t j = 0; j < experts; ++j) {
+      const bool same_block = (i * 4 / experts + 1) % 4 == (j * 4 / experts) % 4;
+      const double v = (same_block ? 40 : 6) + static_cast<double>((i * 31 + j * 17) % 11) * (same_block ? 3 : 1) -
+                       (j % 13 == 7 ? 5 : 0);
+      count.values.push_back(v);
+      row_sum[i] += v;
+      column_sum[j] += v;
+      total += v;
+    }
+  }
+  Matrix probability = count;
+  probability.name = "probability";
+  Matrix lift = count;
+  lift.name = "lift";
+  for (std::size_t i = 0; i < experts; ++i) {
+    for (std::size_t j = 0; j < experts; ++j) {
+      const std::size_t k = i * experts + j;
+      probability.values[k] = 2 * count.values[k] / row_sum[i];
+      lift.values[k] = count.values[k] * total / row_sum[i] / column_sum[j];
+    }
+  }
+  result->matrices = {count, probability, lift};
+  Series strength;
+  strength.name = "strength";
+  strength.title = "distance 1";
+  strength.x_axis = "first layer of the pair";
+  strength.y_axis = "affinity strength";
+  Series band = strength;
+  band.name = "strength_null";
+  band.title = "shuffle null, 95 %";
+  band.role = Series::Role::null_band;
+  Graph links;
+  links.name = "links";
+  for (std::size_t r = 0; r + 1 < rows; ++r) {
+    const auto at = static_cast<double>(r);
+    strength.x.push_back(at);
+    strength.y.push_back(0.2 + 0.03 * std::sin(2 * at));
+    band.x.push_back(at);
+    band.y.push_back(0.02);
+    band.low.push_back(0.015);
+    band.high.push_back(0.025);
+    for (std::size_t i = 0; i < 26; ++i) {
+      const auto from = static_cast<std::uint32_t>((i * 5 + r) % experts);
+      const auto to = static_cast<std::uint32_t>((i * i + 3 * r) % experts);
+      links.links.push_back({{{static_cast<std::uint32_t>(r), from}, {static_cast<std::uint32_t>(r + 1), to}},
+                             0.2 + 0.02 * static_cast<double>(i),
+                             300});
+    }
+  }
+  result->series = {strength, band};
+  result->graphs = {links};
+  return result;
+}
+
+ResultPtr routes_result(std::size_t rows, std::size_t tokens, std::size_t first) {
+  static const std::vector<std::string> words = {" table", "[",  " layer", " *",  " experts", " +",
+                                                 " id",    "];", "\n",     "   ", " if",      "<b>\"&"};
+  auto result = std::make_shared<Result>();
+  result->provenance.params = {{"first", first}, {"count", tokens}, {"rank", 1}};
+  result->provenance.tokens = tokens;
+  Matrix expert;
+  expert.name = "expert";
+  for (std::size_t r = 0; r < rows; ++r) expert.row_names.push_back("L" + std::to_string(r));
+  for (std::size_t t = 0; t < tokens; ++t) expert.column_names.push_back(words[t % words.size()]);
+  Matrix weight = expert;
+  weight.name = "weight";
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t t = 0; t < tokens; ++t) {
+      const bool absent = r == 1 && t == 3;
+      expert.values.push_back(absent ? nan : static_cast<double>((t + 3 * r) % 16));
+      weight.values.push_back(absent ? nan : 0.5 + 0.5 * static_cast<double>((t * 7 + r * 5) % 20) / 20);
+    }
+  }
+  result->matrices = {expert, weight};
+  return result;
+}
+
+ResultPtr profile_result() {
+  auto result = std::make_shared<Result>();
+  result->provenance.tokens = 12522;
+  Matrix share;
+  share.name = "share";
+  share.column_axis = "domain";
+  share.column_names = {"prose", "code", "arithmetic", "json", "german", "french"};
+  const std::vector<double> four = {0.197, 0.368, 0.014, 0.149, 0.097, 0.056};
+  for (std::size_t e = 0; e < 16; ++e) {
+    share.row_names.push_back(padded(e));
+    for (const double v : four) {
+      share.values.push_back(e == 4 ? v : (1 - v) / 15);
+      share.low.push_back(share.values.back() * 0.97);
+      share.high.push_back(share.values.back() * 1.03);
+      share.n.push_back(4172);
+    }
+  }
+  result->matrices = {share};
+  return result;
+}
+
+ResultPtr tokens_result() {
+  auto result = std::make_shared<Result>();
+  result->title = "Tokens of L3·E04";
+  result->provenance.tokens = 2136;
+  Table table;
+  table.name = "tokens";
+  table.columns = {{"token", "", 0}, {"id", "", 0}, {"count", "", 0}, {"share_of_uses", "", 3}};
+  const auto row = [&](const char* token, std::int64_t id, std::int64_t count, double share) {
+    table.rows.push_back({std::string(token), id, count, share});
+  };
+  row(",", 11, 336, 0.67);
+  row(";", 26, 89, 0.88);
+  row("</text><script>alert(1)</script>", 7, 86, 0.97);
+  row(")", 8, 81, 0.89);
+  row(" {", 90, 60, 1);
+  result->tables = {table};
+  return result;
+}
+
 void keep_svg(const Figure& figure, const std::string& name) {
   const char* folder = std::getenv("MOESCOPE_FIGURES");
   if (folder == nullptr) return;
