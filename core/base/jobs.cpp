@@ -129,7 +129,6 @@ void JobSystem::Shared::end(const JobPtr& job, Expected<void> outcome) {
     if (job->stale) jobs.erase(status.id);
     report = !job->stale;
     if (!report) mark_delivered(*job);
-    forget_old();
   }
   if (report) {
     queue.post([weak = weak_from_this(), job, outcome = std::move(outcome)] {
@@ -150,6 +149,7 @@ void JobSystem::Shared::deliver(const JobPtr& job, const Expected<void>& outcome
   if (finished) finished(outcome);
   const std::scoped_lock lock(mutex);
   mark_delivered(*job);
+  forget_old();
 }
 
 // Coalesced: one notice in the queue at a time.

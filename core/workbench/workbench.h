@@ -90,7 +90,13 @@ class MOESCOPE_API Workbench {
   [[nodiscard]] std::vector<JobStatus> jobs() const;
   [[nodiscard]] std::string next_undo() const;  // "select L3·E04"; empty = nothing to undo
   [[nodiscard]] std::string next_redo() const;
-  [[nodiscard]] std::filesystem::path session_path() const;
+  [[nodiscard]] std::filesystem::path session_path() const;  // empty = in memory only
+  // True while the session lives in the settings folder (or in memory) and was not given a name by session.save_as.
+  [[nodiscard]] bool session_unsaved() const;
+  // True when no action was ever recorded in it, so that nothing is lost with it.
+  [[nodiscard]] bool session_untouched() const;
+  // Unsaved sessions that an earlier run left behind (after a crash, or closed without saving), newest first.
+  [[nodiscard]] std::vector<std::filesystem::path> recoverable_sessions() const;
   [[nodiscard]] std::vector<std::filesystem::path> recent_files() const;
   [[nodiscard]] const std::optional<Error>& last_error() const;
   // Options of a view or a figure, edited by commands, kept in the session ("experts.sort" -> "load").

@@ -1,0 +1,75 @@
+// Commands on the filter: which tokens count.
+#include <fmt/format.h>
+
+#include "core/workbench/state.h"
+
+namespace moescope {
+namespace {
+
+std::string needs_trace(const WorkbenchState& state) {
+  const Source* trace = state.active(SourceKind::trace);
+  return trace && trace->trace ? "" : "open a trace first";
+}
+
+Expected<nlohmann::json> set_filter(WorkbenchState& state, const std::string& text, const std::string& command) {
+  const Trace& trace = *state.active(SourceKind::trace)->trace;
+  const auto applied = apply_filter(trace, text);  // nothing is stored that does not parse
+  if (!applied) return fail(applied.error());
+  Action action{0, command, text.empty() ? "clear the filter" : "filter " + text, "", false, {}};
+  action.edits.push_back(set_edit("state", "filter", text.empty() ? nlohmann::json() : nlohmann::json(text)));
+  const std::size_t kept = applied->mask.all() ? trace.token_count() : applied->mask.selected;
+  return state.act(std::move(action), {{"tokens", kept}, {"of", trace.token_count()}});
+}
+
+// A brush over tokens.
+Expected<nlohmann::json> brush(WorkbenchState& state, const nlohmann::json& arguments) {
+  const auto first = id_argument(arguments, "first");
+  if (!first) return fail(first.error());
+  const auto count = id_argument(arguments, "count");
+  if (!count) return fail(count.error());
+  const auto total = static_cast<std::int64_t>(state.active(SourceKind::trace)->trace->token_count());
+  if (*first < 0 || *count < 1 || *first >= total || *count > total - *first) {
+    return fail(ErrorKind::usage, fmt::format("these tokens are not in the trace, which has {}", total),
+                fmt::format("first {}, count {}", *first, *count));
+  }
+  return set_filter(state, fmt::format("token in {}..{}", *first, *first + *count - 1), "select.tokens");
+}
+
+}  // namespace
+
+void add_filter_commands(WorkbenchState& state) {
+  const auto needs = [&state] { return needs_trace(state); };
+  add_command(state, {"filter.set",
+                      "Filter tokens…",
+                      "Counts only the tokens that an expression chooses.",
+                      "Edit",
+                      "Ctrl+F",
+                      "view-filter",
+                      {{"text", "domain == \"code\" && position < 128"}},
+                      needs,
+                      [&state](const nlohmann::json& a) -> Expected<nlohmann::json> {
+                        const auto text = text_argument(a, "text");
+                        if (!text) return fail(text.error());
+                        return set_filter(state, *text, "filter.set");
+                      }});
+  add_command(state, {"filter.clear",
+                      "Clear the filter",
+                      "Counts all tokens again.",
+                      "Edit",
+                      "Ctrl+Shift+F",
+                      "edit-clear-all",
+                      {},
+                      needs,
+                      [&state](const nlohmann::json&) { return set_filter(state, "", "filter.clear"); }});
+  add_command(state, {"select.tokens",
+                      "Filter to brushed tokens",
+                      "Counts only a range of tokens.",
+                      "",
+                      "",
+                      "select-rectangular",
+                      {{"first", "first token"}, {"count", "number of tokens"}},
+                      needs,
+                      [&state](const nlohmann::json& a) { return brush(state, a); }});
+}
+
+}  // namespace moescope

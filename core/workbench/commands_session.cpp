@@ -1,0 +1,158 @@
+// Commands on the session file itself.
+#include <algorithm>
+#include <system_error>
+
+#include "core/base/file_lock.h"
+#include "core/workbench/state.h"
+
+namespace moescope {
+namespace {
+
+// An unsaved session file that was left for another one: kept while it holds work, to be recovered later.
+void leave(WorkbenchState& state, Session next, bool next_unsaved) {
+  const bool drop = state.unsaved && state.session.untouched();
+  const std::filesystem::path old = state.session.path();
+  state.enter(std::move(next), next_unsaved);
+  std::error_code ignored;
+  if (drop && !old.empty()) std::filesystem::remove(old, ignored);
+}
+
+Expected<nlohmann::json> new_session(WorkbenchState& state, const nlohmann::json& arguments) {
+  const std::string path = arguments.value("path", "");
+  auto made = path.empty() ? state.make_unsaved_session() : Session::create(path);
+  if (!made) return fail(made.error());
+  leave(state, std::move(*made), path.empty());
+  if (!path.empty()) state.recent.add(state.session.path());
+  return nlohmann::json{{"path", state.session.path().string()}};
+}
+
+Expected<nlohmann::json> save_session_as(WorkbenchState& state, const nlohmann::json& arguments) {
+  const auto path = path_argument(arguments, "path");
+  if (!path) return fail(path.error());
+  const std::filesystem::path old = state.session.path();
+  const bool was_unsaved = state.unsaved;
+  if (auto saved = state.session.save_as(*path); !saved) return fail(saved.error());
+  state.unsaved = false;
+  std::error_code ignored;
+  if (was_unsaved && !old.empty() && old != state.session.path()) std::filesystem::remove(old, ignored);
+  state.recent.add(state.session.path());
+  state.notify(state.reload() | static_cast<Changes>(Change::session));
+  return nlohmann::json{{"path", state.session.path().string()}};
+}
+
+Expected<nlohmann::json> open_session(WorkbenchState& state, const nlohmann::json& arguments) {
+  const auto path = path_argument(arguments, "path");
+  if (!path) return fail(path.error());
+  return enter_session_file(state, *path);
+}
+
+// Session files in the folder of unsaved ones that no running program holds, newest first.
+std::vector<std::filesystem::path> left_behind(const WorkbenchState& state) {
+  std::vector<std::pair<std::filesystem::file_time_type, std::filesystem::path>> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(state.options.settings_folder / "unsaved", error)) {
+    if (entry.path().extension() != ".moescope" || entry.path() == state.session.path()) continue;
+    const auto lock = FileLock::try_lock(entry.path());
+    if (lock && *lock) found.emplace_back(entry.last_write_time(error), entry.path());
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a > b; });
+  std::vector<std::filesystem::path> paths;
+  for (auto& [time, path] : found) paths.push_back(std::move(path));
+  return paths;
+}
+
+Expected<nlohmann::json> recover_session(WorkbenchState& state, const nlohmann::json& arguments) {
+  const auto candidates = left_behind(state);
+  std::filesystem::path path = arguments.value("path", "");
+  if (path.empty()) path = candidates.front();
+  if (std::find(candidates.begin(), candidates.end(), path) == candidates.end()) {
+    return fail(ErrorKind::usage, "this is not an unsaved session that was left behind", path.string());
+  }
+  auto opened = Session::open(path);
+  if (!opened) return fail(opened.error());
+  leave(state, std::move(*opened), true);
+  return nlohmann::json{{"path", state.session.path().string()}};
+}
+
+Expected<nlohmann::json> discard_session(WorkbenchState& state) {
+  const std::filesystem::path old = state.session.path();
+  auto made = state.make_unsaved_session();
+  if (!made) return fail(made.error());
+  state.enter(std::move(*made), true);
+  std::error_code ignored;
+  if (!old.empty()) std::filesystem::remove(old, ignored);
+  return nlohmann::json::object();
+}
+
+}  // namespace
+
+Expected<nlohmann::json> enter_session_file(WorkbenchState& state, const std::filesystem::path& path) {
+  if (std::filesystem::absolute(path) == state.session.path()) {
+    return nlohmann::json{{"path", state.session.path().string()}};
+  }
+  auto opened = Session::open(path);
+  if (!opened) return fail(opened.error());
+  leave(state, std::move(*opened), false);
+  state.recent.add(state.session.path());
+  return nlohmann::json{{"kind", "session"}, {"path", state.session.path().string()}};
+}
+
+std::vector<std::filesystem::path> Workbench::recoverable_sessions() const {
+  if (state_->options.settings_folder.empty()) return {};
+  return left_behind(*state_);
+}
+
+void add_session_commands(WorkbenchState& state) {
+  add_command(state, {"session.new",
+                      "New session",
+                      "Begins an empty session.",
+                      "File",
+                      "Ctrl+N",
+                      "document-new",
+                      {{"path", "file to keep it in; without, it is kept in the settings folder until saved"}},
+                      {},
+                      [&state](const nlohmann::json& a) { return new_session(state, a); }});
+  add_command(state, {"session.open",
+                      "Open session…",
+                      "Opens a saved session.",
+                      "File",
+                      "Ctrl+Shift+O",
+                      "document-open-folder",
+                      {{"path", "session file"}},
+                      {},
+                      [&state](const nlohmann::json& a) { return open_session(state, a); }});
+  add_command(state, {"session.save_as",
+                      "Save session as…",
+                      "Saves the session under a name; from then on every action is stored there.",
+                      "File",
+                      "Ctrl+S",
+                      "document-save-as",
+                      {{"path", "session file"}},
+                      {},
+                      [&state](const nlohmann::json& a) { return save_session_as(state, a); }});
+  add_command(state, {"session.recover",
+                      "Recover unsaved session",
+                      "Takes up a session that was not saved.",
+                      "File",
+                      "",
+                      "document-revert",
+                      {{"path", "which one; without, the newest"}},
+                      [&state]() -> std::string {
+                        if (state.options.settings_folder.empty() || left_behind(state).empty()) {
+                          return "no unsaved session was left behind";
+                        }
+                        return "";
+                      },
+                      [&state](const nlohmann::json& a) { return recover_session(state, a); }});
+  add_command(state, {"session.discard",
+                      "Discard unsaved session",
+                      "Throws the unsaved session away and begins a new one.",
+                      "",
+                      "",
+                      "edit-delete",
+                      {},
+                      [&state]() -> std::string { return state.unsaved ? "" : "the session is saved"; },
+                      [&state](const nlohmann::json&) { return discard_session(state); }});
+}
+
+}  // namespace moescope

@@ -1,0 +1,223 @@
+// Commands on sources: open, remove, locate, activate, and the sample.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <system_error>
+
+#include "core/base/resources.h"
+#include "core/workbench/state.h"
+
+namespace moescope {
+namespace {
+
+const char* kind_name(SourceKind kind) {
+  return kind == SourceKind::checkpoint ? "checkpoint" : "trace";
+}
+
+nlohmann::json source_json(const Opened& opened) {
+  return {{"kind", kind_name(opened.kind)},
+          {"name", opened.name},
+          {"path", opened.path.string()},
+          {"bytes", opened.bytes},
+          {"hash", opened.hash}};
+}
+
+// Makes a source the active one of its kind. A filter or selection that does not fit the new trace is dropped.
+void activate_edits(const WorkbenchState& state, std::int64_t id, SourceKind kind, const Trace* trace, Action& action) {
+  if (kind == SourceKind::checkpoint) {
+    action.edits.push_back(set_edit("state", "active_checkpoint", id));
+    return;
+  }
+  action.edits.push_back(set_edit("state", "active_trace", id));
+  if (!trace) return;
+  const std::string& text = state.filter.filter.text;
+  if (!text.empty() && !apply_filter(*trace, text)) action.edits.push_back(set_edit("state", "filter", nullptr));
+  if (!selection_fits(state.selection, *trace)) action.edits.push_back(set_edit("state", "selection", nullptr));
+}
+
+const Source* same_source(const WorkbenchState& state, const Opened& opened) {
+  const auto found = std::find_if(state.sources.begin(), state.sources.end(), [&](const Source& s) {
+    return s.path == opened.path && s.kind == opened.kind && s.hash == opened.hash;
+  });
+  return found == state.sources.end() ? nullptr : &*found;
+}
+
+Expected<nlohmann::json> open_source(WorkbenchState& state, const nlohmann::json& arguments) {
+  const auto path = path_argument(arguments, "path");
+  if (!path) return fail(path.error());
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(*path, ignored) && is_sqlite_file(*path))
+    return enter_session_file(state, *path);
+  auto opened = open_path(*path);
+  if (!opened) return fail(opened.error());
+  state.recent.add(opened->path);
+  return adopt(state, std::move(*opened), "source.open");
+}
+
+Expected<nlohmann::json> remove_source(WorkbenchState& state, const nlohmann::json& arguments) {
+  const auto id = id_argument(arguments, "id");
+  if (!id) return fail(id.error());
+  const Source* source = state.find_source(*id);
+  if (!source) return fail(ErrorKind::usage, fmt::format("there is no source {}", *id));
+  Action action{0, "source.remove", "remove " + source->name, "", false, {}};
+  action.edits.push_back(set_edit("source", std::to_string(*id), nullptr));
+  for (const Annotation& note : state.annotations) {
+    if (note.source == *id) action.edits.push_back(set_edit("annotation", std::to_string(note.id), nullptr));
+  }
+  const bool active = *id == state.active_trace || *id == state.active_checkpoint;
+  if (active) {  // the last other one of its kind takes its place
+    const auto next = std::find_if(state.sources.rbegin(), state.sources.rend(),
+                                   [&](const Source& s) { return s.id != *id && s.kind == source->kind && !s.error; });
+    if (next != state.sources.rend()) {
+      activate_edits(state, next->id, next->kind, next->trace.get(), action);
+    } else if (source->kind == SourceKind::checkpoint) {
+      action.edits.push_back(set_edit("state", "active_checkpoint", nullptr));
+    } else {
+      for (const char* name : {"active_trace", "filter", "selection"}) {
+        action.edits.push_back(set_edit("state", name, nullptr));
+      }
+    }
+  }
+  return state.act(std::move(action));
+}
+
+// The same content elsewhere is taken as it is; other content only when the caller says so.
+Expected<nlohmann::json> locate_source(WorkbenchState& state, const nlohmann::json& arguments) {
+  const auto id = id_argument(arguments, "id");
+  if (!id) return fail(id.error());
+  const auto path = path_argument(arguments, "path");
+  if (!path) return fail(path.error());
+  const Source* source = state.find_source(*id);
+  if (!source) return fail(ErrorKind::usage, fmt::format("there is no source {}", *id));
+  auto opened = open_path(*path);
+  if (!opened) return fail(opened.error());
+  if (opened->kind != source->kind) {
+    return fail(
+        ErrorKind::input,
+        fmt::format("this is a {}, but {} is a {}", kind_name(opened->kind), source->name, kind_name(source->kind)),
+        opened->path.string(), "Choose the file that was moved");
+  }
+  const bool same = opened->hash == source->hash;
+  if (!same && !arguments.value("accept", false)) {
+    return fail(ErrorKind::input, fmt::format("this is not the content that {} had", source->name),
+                opened->path.string(), "Locate it with `accept` to use it instead; results will change");
+  }
+  nlohmann::json item = source_json(*opened);
+  item["name"] = source->name;
+  Action action{0, "source.locate", "locate " + source->name, "", false, {}};
+  action.edits.push_back(set_edit("source", std::to_string(*id), std::move(item)));
+  state.just_opened.push_back(std::move(*opened));
+  return state.act(std::move(action), {{"id", *id}, {"same", same}});
+}
+
+Expected<nlohmann::json> activate(WorkbenchState& state, const nlohmann::json& arguments, SourceKind kind) {
+  const auto id = id_argument(arguments, "id");
+  if (!id) return fail(id.error());
+  const Source* source = state.find_source(*id);
+  if (!source || source->kind != kind) {
+    return fail(ErrorKind::usage, fmt::format("there is no {} {}", kind_name(kind), *id));
+  }
+  const std::string command = std::string(kind_name(kind)) + ".activate";
+  Action action{0, command, "show " + source->name, "", false, {}};
+  activate_edits(state, *id, kind, source->trace.get(), action);
+  return state.act(std::move(action));
+}
+
+// The sample's model and its trace are two actions of opening; the reply is the trace's.
+Expected<nlohmann::json> open_sample(WorkbenchState& state) {
+  const auto folder = find_resource("sample");
+  if (!folder) return fail(folder.error());
+  auto model = open_path(*folder);
+  if (!model) return fail(model.error());
+  auto reply = adopt(state, std::move(*model), "sample.open");
+  std::vector<std::filesystem::path> traces;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(*folder, error)) {
+    if (entry.path().string().ends_with(".routes.safetensors")) traces.push_back(entry.path());
+  }
+  std::sort(traces.begin(), traces.end());
+  for (const auto& path : traces) {
+    if (!reply) return reply;
+    auto trace = open_path(path);
+    if (!trace) return fail(trace.error());
+    reply = adopt(state, std::move(*trace), "sample.open");
+  }
+  return reply;
+}
+
+}  // namespace
+
+Expected<nlohmann::json> adopt(WorkbenchState& state, Opened opened, const std::string& command) {
+  nlohmann::json reply = {{"kind", kind_name(opened.kind)}, {"name", opened.name}, {"path", opened.path.string()}};
+  Action action{0, command, "open " + opened.name, "", false, {}};
+  std::int64_t id = 0;
+  if (const Source* known = same_source(state, opened)) {
+    id = known->id;
+  } else {
+    id = state.session.new_id();
+    action.edits.push_back(set_edit("source", std::to_string(id), source_json(opened)));
+  }
+  reply["id"] = id;
+  activate_edits(state, id, opened.kind, opened.trace.get(), action);
+  state.just_opened.push_back(std::move(opened));
+  return state.act(std::move(action), std::move(reply));
+}
+
+void add_source_commands(WorkbenchState& state) {
+  add_command(state, {"source.open",
+                      "Open…",
+                      "Opens a checkpoint folder, a trace file or a session.",
+                      "File",
+                      "Ctrl+O",
+                      "document-open",
+                      {{"path", "file or folder to open"}},
+                      {},
+                      [&state](const nlohmann::json& a) { return open_source(state, a); }});
+  add_command(state, {"sample.open",
+                      "Open the sample",
+                      "Opens the bundled model and its trace.",
+                      "File",
+                      "",
+                      "folder-open",
+                      {},
+                      {},
+                      [&state](const nlohmann::json&) { return open_sample(state); }});
+  add_command(state, {"source.locate",
+                      "Locate…",
+                      "Tells where a source that was moved lies now.",
+                      "",
+                      "",
+                      "edit-find",
+                      {{"id", "source"}, {"path", "where it is now"}, {"accept", "true to take other content too"}},
+                      {},
+                      [&state](const nlohmann::json& a) { return locate_source(state, a); }});
+  add_command(state, {"source.remove",
+                      "Remove from session",
+                      "Takes a source and its notes out of the session; the file stays.",
+                      "",
+                      "",
+                      "list-remove",
+                      {{"id", "source"}},
+                      {},
+                      [&state](const nlohmann::json& a) { return remove_source(state, a); }});
+  add_command(state, {"trace.activate",
+                      "Show this trace",
+                      "Makes a trace the one that all views show.",
+                      "",
+                      "",
+                      "view-visible",
+                      {{"id", "trace"}},
+                      {},
+                      [&state](const nlohmann::json& a) { return activate(state, a, SourceKind::trace); }});
+  add_command(state, {"checkpoint.activate",
+                      "Run prompts on this checkpoint",
+                      "Makes a checkpoint the one that prompts and captures run on.",
+                      "",
+                      "",
+                      "run-build",
+                      {{"id", "checkpoint"}},
+                      {},
+                      [&state](const nlohmann::json& a) { return activate(state, a, SourceKind::checkpoint); }});
+}
+
+}  // namespace moescope

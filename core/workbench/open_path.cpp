@@ -1,0 +1,111 @@
+// Deciding by content what a path is, and opening it.
+#include <fmt/format.h>
+
+#include <system_error>
+
+#include "core/base/hash.h"
+#include "core/io/safetensors.h"
+#include "core/workbench/state.h"
+
+namespace moescope {
+
+Expected<Trace> read_trace(const std::filesystem::path& path);
+
+namespace {
+
+constexpr const char* looked_for =
+    "Open a checkpoint folder with config.json, a trace file (*.routes.safetensors) or a session";
+
+// The metadata key that makes a safetensors file a trace.
+constexpr const char* trace_key = "moescope";
+
+// At most this many tensors are looked into for a checkpoint's identity, and this many bytes of each.
+constexpr std::size_t sampled_tensors = 256;
+constexpr std::size_t sampled_bytes = 4096;
+
+// Identity of a checkpoint without reading all of it: config, names, shapes, and samples of the weights.
+std::string checkpoint_hash(const Checkpoint& checkpoint) {
+  Hasher hasher;
+  hasher.add(checkpoint.config_hash());
+  const std::size_t stride = std::max<std::size_t>(1, checkpoint.tensors().size() / sampled_tensors);
+  std::size_t index = 0;
+  for (const auto& [name, tensor] : checkpoint.tensors()) {
+    hasher.add(fmt::format("{} {} {};", name, dtype_name(tensor.type), fmt::join(tensor.shape, ",")));
+    if (index++ % stride == 0) hasher.add(tensor.bytes.first(std::min(sampled_bytes, tensor.bytes.size())));
+  }
+  return hasher.hex();
+}
+
+Expected<Opened> open_checkpoint(const std::filesystem::path& path) {
+  auto checkpoint = Checkpoint::open(path);
+  if (!checkpoint) return fail(checkpoint.error());
+  Opened opened;
+  opened.kind = SourceKind::checkpoint;
+  opened.path = (*checkpoint)->folder();
+  opened.name = (*checkpoint)->spec().name;
+  opened.bytes = (*checkpoint)->total_bytes();
+  opened.hash = checkpoint_hash(**checkpoint);
+  if (auto fault = (*checkpoint)->fault()) return fail(std::move(*fault));
+  opened.checkpoint = std::move(*checkpoint);
+  return opened;
+}
+
+Expected<Opened> open_trace(const std::filesystem::path& path) {
+  auto trace = read_trace(path);
+  if (!trace) return fail(trace.error());
+  Opened opened;
+  opened.kind = SourceKind::trace;
+  opened.path = path;
+  opened.name = trace->name;
+  std::error_code ignored;
+  opened.bytes = std::filesystem::file_size(path, ignored);
+  opened.hash = trace->content_hash;
+  opened.trace = std::make_shared<const Trace>(std::move(*trace));
+  return opened;
+}
+
+// A file of weights or of settings stands for the checkpoint folder it lies in.
+bool lies_in_checkpoint(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path.parent_path() / "config.json", ignored);
+}
+
+Expected<Opened> open_file(const std::filesystem::path& path) {
+  const std::string name = path.filename().string();
+  if (name == "config.json" || name.ends_with(".safetensors.index.json")) return open_checkpoint(path.parent_path());
+  const auto container = read_safetensors(path, Truncation::allowed);
+  if (container && container->metadata.contains(trace_key)) return open_trace(path);
+  if (container && lies_in_checkpoint(path)) return open_checkpoint(path);
+  if (container) {
+    return fail(ErrorKind::input, "this safetensors file is no trace, and there is no config.json beside it",
+                path.string(), looked_for);
+  }
+  if (name.ends_with(".safetensors")) return fail(container.error());
+  return fail(ErrorKind::input, "this file is neither a trace nor part of a checkpoint nor a session", path.string(),
+              looked_for);
+}
+
+}  // namespace
+
+Expected<Opened> open_path(const std::filesystem::path& given) {
+  std::error_code error;
+  std::filesystem::path path = std::filesystem::absolute(given, error).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  const auto status = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(status)) {
+    return fail(ErrorKind::input, "there is no such file or folder", path.string(), "Check the path");
+  }
+  if (std::filesystem::is_directory(status)) {
+    if (std::filesystem::exists(path / "config.json", error)) return open_checkpoint(path);
+    return fail(ErrorKind::input, "this folder has no config.json, so it is no checkpoint", path.string(), looked_for);
+  }
+  if (!std::filesystem::is_regular_file(status)) {
+    return fail(ErrorKind::input, "this is neither a file nor a folder", path.string(), looked_for);
+  }
+  if (std::filesystem::file_size(path, error) == 0) {
+    return fail(ErrorKind::input, "the file is empty", path.string(), looked_for);
+  }
+  return open_file(path);
+}
+
+}  // namespace moescope

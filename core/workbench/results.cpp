@@ -1,0 +1,93 @@
+// Results for the active trace and filter: from memory, from the session's cache, or computed.
+#include <utility>
+
+#include "core/session/result_pack.h"
+#include "core/workbench/state.h"
+#include "core/workbench/workbench.h"
+
+namespace moescope {
+namespace {
+
+Unexpected no_trace() {
+  return fail(ErrorKind::usage, "there is no trace to analyse", "", "Open a trace, or run a prompt");
+}
+
+// What a job needs, detached from the state that may change meanwhile.
+struct Computation {
+  std::string key, analysis;
+  nlohmann::json params;
+  std::shared_ptr<const Trace> trace;
+  AppliedFilter filter;
+  ResultPtr result;
+  std::string packed;
+
+  Expected<void> run(const WorkContext& work) {
+    auto computed = run_analysis(analysis, *trace, filter, params, work);
+    if (!computed) return fail(computed.error());
+    result = std::make_shared<const Result>(std::move(*computed));
+    if (!key.empty()) packed = pack_result(*result).value_or("");
+    return {};
+  }
+};
+
+ResultPtr find_cached(WorkbenchState& state, const std::string& key) {
+  if (key.empty()) return nullptr;
+  if (ResultPtr found = state.results.find(key)) return found;
+  const auto packed = state.session.cached(key);
+  if (!packed) return nullptr;
+  auto unpacked = unpack_result(*packed);
+  if (!unpacked) return nullptr;  // damaged: computed again and overwritten
+  auto result = std::make_shared<const Result>(std::move(*unpacked));
+  state.results.put(key, result);
+  return result;
+}
+
+// A Result that cannot be cached is still a Result, so a failure to store it is not shown.
+void keep(WorkbenchState& state, const Computation& done) {
+  if (done.key.empty()) return;
+  state.results.put(done.key, done.result);
+  if (done.packed.empty()) return;
+  const auto stored = state.session.store_cached(done.key, done.analysis, done.packed);
+  static_cast<void>(stored);
+}
+
+}  // namespace
+
+void Workbench::request_result(const std::string& slot, const std::string& analysis, const nlohmann::json& params,
+                               ResultReady ready) {
+  WorkbenchState& state = *state_;
+  if (!slot.empty()) state.jobs.retire_slot(slot);
+  const Source* source = state.active(SourceKind::trace);
+  if (!source || !source->trace)
+    return ready(source && source->error ? Expected<ResultPtr>(fail(*source->error)) : no_trace());
+  auto work = std::make_shared<Computation>();
+  work->key = state.key_of(analysis, params);
+  if (ResultPtr found = find_cached(state, work->key)) return ready(found);
+  work->analysis = analysis;
+  work->params = params;
+  work->trace = source->trace;
+  work->filter = state.filter;
+  const AnalysisSpec* spec = find_analysis(analysis);
+  state.jobs.start({spec ? spec->title : analysis, slot, JobLane::pool,
+                    [work](const WorkContext& context) { return work->run(context); },
+                    [&state, work, ready = std::move(ready)](const Expected<void>& outcome) {
+                      if (!outcome) return ready(fail(outcome.error()));
+                      keep(state, *work);
+                      ready(work->result);
+                      state.notify(static_cast<Changes>(Change::results));
+                    }});
+}
+
+Expected<ResultPtr> Workbench::compute_result(const std::string& analysis, const nlohmann::json& params) {
+  WorkbenchState& state = *state_;
+  const Source* source = state.active(SourceKind::trace);
+  if (!source) return no_trace();
+  if (!source->trace) return source->error ? fail(*source->error) : no_trace();
+  Computation work{state.key_of(analysis, params), analysis, params, source->trace, state.filter, nullptr, ""};
+  if (ResultPtr found = find_cached(state, work.key)) return found;
+  if (auto done = work.run({}); !done) return fail(done.error());
+  keep(state, work);
+  return work.result;
+}
+
+}  // namespace moescope

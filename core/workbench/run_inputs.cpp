@@ -1,0 +1,125 @@
+#include "core/workbench/run_inputs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/io/json_text.h"
+
+namespace moescope {
+namespace {
+
+Expected<const Tokenizer*> tokenizer_of(const Checkpoint& checkpoint) {
+  if (const Tokenizer* tokenizer = checkpoint.tokenizer()) return tokenizer;
+  if (checkpoint.tokenizer_error()) return fail(*checkpoint.tokenizer_error());
+  return fail(ErrorKind::input, "the checkpoint has no tokenizer", checkpoint.folder().string(),
+              "Put its tokenizer.json into the folder, or give token ids");
+}
+
+std::size_t sequence_limit(const Checkpoint& checkpoint, std::size_t longest) {
+  std::size_t limit = longest > 0 ? longest : default_sequence_tokens;
+  if (checkpoint.spec().max_positions > 0) limit = std::min<std::size_t>(limit, checkpoint.spec().max_positions);
+  return std::max<std::size_t>(limit, 1);
+}
+
+// Tokens [first, last) of a text as a sequence with its own piece of the text. Tokens that a template added have the
+// span (0, 0) and keep it.
+SequenceInput cut(const Encoding& encoding, std::string_view text, std::size_t first, std::size_t last) {
+  SequenceInput sequence;
+  std::uint64_t begin = text.size(), end = 0;
+  for (std::size_t i = first; i < last; ++i) {
+    const auto [from, to] = encoding.bytes[i];
+    if (from == to) continue;
+    begin = std::min(begin, from);
+    end = std::max(end, to);
+  }
+  if (end > begin) sequence.text = text.substr(begin, end - begin);
+  for (std::size_t i = first; i < last; ++i) {
+    const auto [from, to] = encoding.bytes[i];
+    sequence.ids.push_back(encoding.ids[i]);
+    sequence.spans.emplace_back(from == to ? 0 : from - begin, from == to ? 0 : to - begin);
+  }
+  return sequence;
+}
+
+std::string tag_text(const nlohmann::json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+}  // namespace
+
+Expected<std::vector<SequenceInput>> sequences_from_text(const Checkpoint& checkpoint, std::string_view text,
+                                                         bool special, std::size_t longest) {
+  const auto tokenizer = tokenizer_of(checkpoint);
+  if (!tokenizer) return fail(tokenizer.error());
+  const auto encoding = (*tokenizer)->encode(text, special);
+  if (!encoding) return fail(encoding.error());
+  if (encoding->ids.empty()) return fail(ErrorKind::input, "the text is empty", "", "Give some text to run");
+  const std::size_t limit = sequence_limit(checkpoint, longest);
+  std::vector<SequenceInput> sequences;
+  for (std::size_t first = 0; first < encoding->ids.size(); first += limit) {
+    sequences.push_back(cut(*encoding, text, first, std::min(first + limit, encoding->ids.size())));
+  }
+  return sequences;
+}
+
+Expected<std::vector<SequenceInput>> sequences_from_jsonl(const Checkpoint& checkpoint, std::string_view lines,
+                                                          const std::string& where, std::size_t longest) {
+  std::vector<SequenceInput> all;
+  for (std::size_t number = 1; !lines.empty(); ++number) {
+    const std::size_t end = std::min(lines.find('\n'), lines.size());
+    const std::string_view line = lines.substr(0, end);
+    lines.remove_prefix(std::min(end + 1, lines.size()));
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const std::string place = fmt::format("{}, line {}", where, number);
+    const auto json = parse_json(line, place);
+    if (!json) return fail(json.error());
+    const auto text = json->is_object() ? json->find("text") : json->end();
+    if (!json->is_object() || text == json->end() || !text->is_string()) {
+      return fail(ErrorKind::input, "a line must be an object with a \"text\"", place,
+                  "Write one {\"text\": …, \"domain\": …} per line");
+    }
+    if (text->get_ref<const std::string&>().empty()) continue;
+    auto sequences = sequences_from_text(checkpoint, text->get_ref<const std::string&>(), true, longest);
+    if (!sequences) return fail(sequences.error());
+    for (SequenceInput& sequence : *sequences) {
+      for (const auto& [name, value] : json->items()) {
+        if (name != "text" && (value.is_primitive() && !value.is_null())) sequence.tags[name] = tag_text(value);
+      }
+      all.push_back(std::move(sequence));
+    }
+  }
+  if (all.empty()) return fail(ErrorKind::input, "there is no text in the file", where, "Give at least one line");
+  return all;
+}
+
+Expected<std::vector<SequenceInput>> sequences_from_ids(const Checkpoint& checkpoint, std::string_view ids) {
+  const std::uint32_t vocabulary = checkpoint.spec().vocabulary;
+  SequenceInput sequence;
+  while (!ids.empty()) {
+    const std::size_t begin = ids.find_first_not_of(" ,\t\n");
+    if (begin == std::string_view::npos) break;
+    ids.remove_prefix(begin);
+    std::int32_t id = 0;
+    const auto [end, error] = std::from_chars(ids.data(), ids.data() + ids.size(), id);
+    const auto length = static_cast<std::size_t>(end - ids.data());
+    if (error != std::errc{} || (length < ids.size() && ids.find_first_of(" ,\t\n") != length)) {
+      return fail(ErrorKind::usage, "token ids are whole numbers, parted by commas", std::string(ids.substr(0, 20)));
+    }
+    if (id < 0 || static_cast<std::uint32_t>(id) >= vocabulary) {
+      return fail(ErrorKind::usage, fmt::format("the vocabulary has {} tokens; there is no token {}", vocabulary, id));
+    }
+    sequence.ids.push_back(id);
+    ids.remove_prefix(length);
+  }
+  if (sequence.ids.empty()) return fail(ErrorKind::usage, "give at least one token id");
+  const std::uint32_t longest = checkpoint.spec().max_positions;
+  if (longest > 0 && sequence.ids.size() > longest) {
+    return fail(ErrorKind::usage,
+                fmt::format("the model takes at most {} tokens; there are {}", longest, sequence.ids.size()));
+  }
+  return std::vector<SequenceInput>{std::move(sequence)};
+}
+
+}  // namespace moescope

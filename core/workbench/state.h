@@ -1,0 +1,119 @@
+// The workbench's state and what the command files share. Main thread only. Private to core/workbench.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <list>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/main_queue.h"
+#include "core/session/session.h"
+#include "core/workbench/recent_files.h"
+#include "core/workbench/result_memory.h"
+#include "core/workbench/workbench.h"
+
+namespace moescope {
+
+// A file or folder that was recognised and opened.
+struct Opened {
+  SourceKind kind = SourceKind::trace;
+  std::filesystem::path path;  // absolute; the folder of a checkpoint
+  std::string name, hash;
+  std::uint64_t bytes = 0;
+  std::shared_ptr<const Checkpoint> checkpoint;
+  std::shared_ptr<const Trace> trace;
+};
+
+struct WorkbenchState {
+  explicit WorkbenchState(WorkbenchOptions given);
+
+  // Records an action, brings the state up to date and tells the listeners. The reply gets "action": its sequence, 0
+  // when nothing changed.
+  [[nodiscard]] Expected<nlohmann::json> act(Action action, nlohmann::json reply = nlohmann::json::object());
+  // Brings the state up to date with what the session holds; gives what changed.
+  [[nodiscard]] Changes reload();
+  void notify(Changes changes);
+  void show_error(const Error& error);
+  // Lets go of this session's state and takes up another one.
+  void enter(Session next, bool is_unsaved);
+  // A new session in the settings folder, or in memory where there is none.
+  [[nodiscard]] Expected<Session> make_unsaved_session();
+
+  [[nodiscard]] const Source* find_source(std::int64_t id) const;
+  [[nodiscard]] const Source* active(SourceKind kind) const;
+  [[nodiscard]] std::string key_of(const std::string& analysis, const nlohmann::json& params) const;
+
+  WorkbenchOptions options;
+  MainQueue queue;
+  JobSystem jobs;
+  CommandRegistry commands;
+  Session session;
+  bool unsaved = true;  // lives in the settings folder until it is saved
+  RecentFiles recent;
+
+  std::vector<Source> sources;
+  std::map<std::int64_t, nlohmann::json> source_items;  // as stored, to see what changed
+  std::vector<Opened> just_opened;                      // taken over by reload() instead of opening again
+  std::int64_t active_trace = 0, active_checkpoint = 0;
+  AppliedFilter filter;
+  nlohmann::json filter_inputs;  // trace and text that `filter` was made from
+  Selection selection;
+  std::vector<Annotation> annotations;
+  std::map<std::string, nlohmann::json> view_options;
+  std::optional<Error> last_error;
+  ResultMemory results;
+  std::vector<std::weak_ptr<std::function<void(Changes)>>> listeners;
+
+ private:
+  void reload_sources(Changes& changes);
+  void reload_values(Changes& changes);
+  void apply_stored_filter(const std::string& text, Changes& changes);
+};
+
+// An edit that sets (or, with null, removes) a thing; Session fills in what was before.
+[[nodiscard]] inline Edit set_edit(std::string kind, std::string key, nlohmann::json value) {
+  return Edit{std::move(kind), std::move(key), nullptr, std::move(value)};
+}
+
+[[nodiscard]] nlohmann::json selection_to_json(const Selection& selection);
+[[nodiscard]] Selection selection_from_json(const nlohmann::json& json);
+// True when the trace has what is selected.
+[[nodiscard]] bool selection_fits(const Selection& selection, const Trace& trace);
+// "L3·E04" of a router row of the active trace, "row 3·E04" without one.
+[[nodiscard]] std::string label_of(const WorkbenchState& state, ExpertRef expert);
+
+// Decides by content what a path is, and opens it.
+[[nodiscard]] Expected<Opened> open_path(const std::filesystem::path& path);
+// Adds it to the session (or finds it there) and makes it the active one, as one action. Reply: id, kind, name.
+[[nodiscard]] Expected<nlohmann::json> adopt(WorkbenchState& state, Opened opened, const std::string& command);
+// Opens another session. Reply: path.
+[[nodiscard]] Expected<nlohmann::json> enter_session_file(WorkbenchState& state, const std::filesystem::path& path);
+
+// Arguments that commands share. Errors (usage) name the argument.
+[[nodiscard]] Expected<std::filesystem::path> path_argument(const nlohmann::json& arguments, const char* name);
+[[nodiscard]] Expected<std::int64_t> id_argument(const nlohmann::json& arguments, const char* name);
+[[nodiscard]] Expected<std::string> text_argument(const nlohmann::json& arguments, const char* name);
+
+// One group of commands per file.
+void add_source_commands(WorkbenchState& state);
+void add_filter_commands(WorkbenchState& state);
+void add_selection_commands(WorkbenchState& state);
+void add_note_commands(WorkbenchState& state);
+void add_edit_commands(WorkbenchState& state);
+void add_run_commands(WorkbenchState& state);
+void add_session_commands(WorkbenchState& state);
+void add_export_commands(WorkbenchState& state);
+// Adds one command; a clash of ids or shortcuts is a defect and shown as one.
+void add_command(WorkbenchState& state, CommandSpec spec);
+
+struct Workbench::State : WorkbenchState {
+  using WorkbenchState::WorkbenchState;
+};
+
+}  // namespace moescope
