@@ -25,7 +25,9 @@ std::string shape_text(const std::vector<std::uint64_t>& shape) {
 std::uint64_t whole_steps(const TensorView& tensor) {
   const std::uint64_t stated = tensor.shape.empty() ? 1 : tensor.shape[0];
   const std::uint64_t full = byte_size(tensor.type, tensor.shape).value_or(0);
-  return full == 0 ? stated : tensor.bytes.size() / (full / stated);
+  if (tensor.bytes.size() == full) return stated;
+  // Packed types may have steps that are no whole bytes: such a tensor is whole or lost.
+  return full % stated == 0 ? tensor.bytes.size() / (full / stated) : 0;
 }
 
 // Reads one file into a Trace, tensor by tensor. Every step returns the first thing that is wrong.
