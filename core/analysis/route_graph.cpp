@@ -1,0 +1,188 @@
+// Route graph: how tokens move between experts over a range of rows, aggregated.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/analysis/common.h"
+#include "core/analysis/pairs.h"
+#include "core/analysis/tags.h"
+#include "core/base/parallel.h"
+
+namespace moescope {
+namespace {
+
+// One row of the range: its load, where its tokens go, and the tags of its tokens.
+struct Floor {
+  std::uint32_t row = 0;
+  int next = -1;                 // the following row of the same kind in the range
+  std::vector<double> uses;      // [experts]
+  std::vector<double> tag_uses;  // [experts × tag values]
+  std::vector<double> entropy;   // [experts], of the next experts
+  std::vector<Graph::Link> links;
+  std::uint64_t bad = 0;
+};
+
+void count_uses(Floor& floor, const AnalysisInput& input, const std::vector<Chunk>& chunks, std::size_t ranks,
+                const TagReader* tag) {
+  const std::uint32_t experts = input.trace.rows()[floor.row].experts;
+  const std::size_t values = tag ? tag->names().size() : 0;
+  std::vector<std::uint64_t> uses(experts + std::size_t{1});
+  std::vector<std::uint64_t> tagged((experts + std::size_t{1}) * values);
+  std::vector<std::uint16_t> ids(tile_tokens * ranks);
+  for (const Chunk& chunk : chunks) {
+    if (input.work.cancelled()) return;
+    TileWalker walker(chunk, input.filter.mask);
+    for (Tile tile = walker.next(); tile.size() > 0; tile = walker.next()) {
+      floor.bad += decode_ids(tile, floor.row, experts, ranks, ids.data());
+      for (std::size_t i = 0; i < tile.size() * ranks; ++i) ++uses[ids[i]];
+      for (std::size_t t = 0; tag && t < tile.size(); ++t) {
+        const int code = tag->code(*chunk.segment, tile.token(t));
+        if (code < 0) continue;
+        for (std::size_t i = t * ranks; i < (t + 1) * ranks; ++i)
+          ++tagged[ids[i] * values + static_cast<std::size_t>(code)];
+      }
+    }
+  }
+  floor.uses.assign(uses.begin(), uses.end() - 1);
+  floor.tag_uses.assign(tagged.begin(), tagged.end() - static_cast<std::ptrdiff_t>(values));
+}
+
+void count_links(Floor& floor, const AnalysisInput& input, const std::vector<Chunk>& chunks, std::size_t ranks,
+                 double threshold, std::size_t most) {
+  const auto& rows = input.trace.rows();
+  const auto to = static_cast<std::uint32_t>(floor.next);
+  PairTable table({floor.row, to, rows[floor.row].experts, rows[to].experts, ranks}, PairWeighting::pairs);
+  (void)count_pairs(chunks, input.filter.mask, input.work, table);
+  const PairTable::Joint joint = table.joint();
+  const std::size_t columns = joint.to.size();
+  for (std::size_t i = 0; i < joint.from.size(); ++i) {
+    const std::span<const double> cells(joint.cells.data() + i * columns, columns);
+    floor.entropy[i] = columns > 1 ? entropy_of(cells) / std::log(static_cast<double>(columns)) : no_value;
+    for (std::size_t j = 0; j < columns; ++j) {
+      const double share = joint.tokens > 0 ? cells[j] / joint.tokens : 0;
+      if (cells[j] <= 0 || share < threshold) continue;
+      floor.links.push_back(
+          {{{floor.row, static_cast<std::uint32_t>(i)}, {to, static_cast<std::uint32_t>(j)}}, share, cells[j]});
+    }
+  }
+  std::sort(floor.links.begin(), floor.links.end(),
+            [](const Graph::Link& a, const Graph::Link& b) { return a.n != b.n ? a.n > b.n : a.link < b.link; });
+  if (floor.links.size() > most) floor.links.resize(most);
+}
+
+std::string unavailable(const Trace& trace) {
+  if (!trace.has_ids()) return "did not record expert ids";
+  return trace.rows().size() < 2 ? "has only one router row" : "";
+}
+
+Expected<Result> run(const AnalysisInput& input) {
+  const Trace& trace = input.trace;
+  const auto& rows = trace.rows();
+  const auto first = row_parameter(input, "first_row");
+  if (!first) return fail(first.error());
+  const auto asked_last = input.params.at("last_row").get<std::int64_t>();
+  const auto last_row = static_cast<std::int64_t>(rows.size()) - 1;
+  if (asked_last > last_row || (asked_last >= 0 && asked_last < std::int64_t{*first})) {
+    return fail(ErrorKind::usage, fmt::format("there are no rows {} to {}", *first, asked_last), "parameter last_row",
+                fmt::format("Give a row from {} to {}, or -1 for the last", *first, last_row));
+  }
+  const auto last = static_cast<std::uint32_t>(asked_last < 0 ? last_row : asked_last);
+  const double threshold = input.params.at("threshold").get<double>();
+  const auto most = input.params.at("max_links").get<std::size_t>();
+  const std::size_t slots = std::max<std::size_t>(1, trace.max_slots());
+  const auto asked_ranks = input.params.at("ranks").get<std::size_t>();
+  const std::size_t ranks = asked_ranks == 0 ? slots : std::min(asked_ranks, slots);
+  const std::string tag_name = input.params.at("tag").get<std::string>();
+  const auto tag = find_tag(trace, tag_name);
+
+  std::vector<Floor> floors;
+  for (std::uint32_t r = *first; r <= last; ++r) {
+    if (!keeps_row(input.filter, r)) continue;
+    Floor& floor = floors.emplace_back();
+    floor.row = r;
+    const int next = row_at_distance(rows, r, 1);
+    if (next >= 0 && next <= static_cast<int>(last) && keeps_row(input.filter, static_cast<std::uint32_t>(next))) {
+      floor.next = next;
+    }
+    floor.entropy.assign(rows[r].experts, no_value);
+  }
+  if (floors.empty()) {
+    return fail(ErrorKind::usage, "the filter leaves out all of these rows", input.filter.filter.text,
+                "Choose rows that the filter keeps");
+  }
+  const std::vector<Chunk> chunks = chunks_of(trace);
+  auto done = parallel_for(floors.size(), input.work, {"Route graph", 0, 1}, [&](std::size_t f, std::size_t) {
+    count_uses(floors[f], input, chunks, slots, tag ? &*tag : nullptr);
+    if (floors[f].next >= 0) count_links(floors[f], input, chunks, ranks, threshold, most);
+  });
+  if (!done) return fail(done.error());
+
+  Result result;
+  result.title =
+      fmt::format("Routes from {} to {}", row_name(rows[floors.front().row]), row_name(rows[floors.back().row]));
+  Graph graph{"routes", result.title, "share of tokens", {}, {}};
+  Matrix entropy{"node_entropy", "Entropy of the next experts", "of ln E", "expert", ""};
+  entropy.column_names = {"entropy"};
+  entropy.formula = "-sum_j q ln q / ln E, q = where an expert's tokens go at the next row; absent at the last row";
+  Matrix share{"tag_share", "Tags of each expert's tokens", "fraction", "expert", tag_name};
+  share.formula = "slots of the expert whose token has the tag value / its slots whose token is tagged";
+  if (tag) share.column_names = tag->names();
+  std::uint64_t bad = 0;
+  for (Floor& floor : floors) {
+    double row_uses = 0;
+    for (const double n : floor.uses) row_uses += n;
+    bad += floor.bad;
+    for (std::uint32_t e = 0; e < rows[floor.row].experts; ++e) {
+      graph.nodes.push_back({{floor.row, e}, row_uses > 0 ? floor.uses[e] / row_uses : no_value});
+      entropy.row_names.push_back(expert_label(rows[floor.row].layer, e));
+      entropy.values.push_back(floor.entropy[e]);
+      entropy.n.push_back(floor.uses[e]);
+      entropy.absence.push_back(std::isnan(floor.entropy[e]) ? Absence::not_recorded : Absence::present);
+      if (!tag) continue;
+      const std::size_t values = tag->names().size();
+      double tagged = 0;
+      for (std::size_t v = 0; v < values; ++v) tagged += floor.tag_uses[e * values + v];
+      share.row_names.push_back(entropy.row_names.back());
+      share.n.push_back(tagged);
+      for (std::size_t v = 0; v < values; ++v) {
+        share.values.push_back(tagged > 0 ? floor.tag_uses[e * values + v] / tagged : no_value);
+        share.absence.push_back(tagged > 0 ? Absence::present : Absence::not_recorded);
+      }
+    }
+    graph.links.insert(graph.links.end(), floor.links.begin(), floor.links.end());
+  }
+  result.graphs = {std::move(graph)};
+  result.matrices = {std::move(entropy)};
+  if (tag) {
+    result.matrices.insert(result.matrices.begin(), std::move(share));
+  } else {
+    result.caveats.push_back(fmt::format("The trace has no tag \"{}\".", tag_name));
+  }
+  result.caveats.push_back(fmt::format(
+      "Links: {}; at least {:.3g} of the tokens, at most {} per pair of rows. A link's value is tokens with "
+      "both experts over tokens with an expert at both rows.",
+      ranks == 1 ? std::string("first ranks") : fmt::format("all pairs of the first {} ranks", ranks), threshold,
+      most));
+  note_bad_ids(result, bad);
+  return result;
+}
+
+}  // namespace
+
+AnalysisSpec route_graph_analysis() {
+  return AnalysisSpec{"route_graph",
+                      "Routes",
+                      "How tokens move between experts over a range of rows.",
+                      1,
+                      {row_parameter_spec("first_row", "First router row.", 0),
+                       {"last_row", "int", "Last router row; -1 = the last there is.", -1, {}, -1, 1e6},
+                       {"threshold", "number", "Smallest share of tokens of a link.", 0.002, {}, 0, 1},
+                       {"ranks", "int", "Leading ranks that make links; 0 = all.", 1, {}, 0, 249},
+                       {"max_links", "int", "Most links per pair of rows.", 400, {}, 1, 1000000},
+                       {"tag", "text", "Tag whose values colour the nodes.", "domain"}},
+                      unavailable,
+                      run};
+}
+
+}  // namespace moescope
