@@ -1,0 +1,21 @@
+// The subcommands of moescope-cli, one file each. Each adds its options to the parser and, when it is the one chosen,
+// leaves what is to be run. Main thread.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "core/base/error.h"
+
+namespace moescope::cli {
+
+// What the command line asks for; run after parsing, so that its errors are ours and not the parser's.
+struct Chosen {
+  std::function<Expected<void>()> run;
+};
+
+void add_synth(CLI::App& app, Chosen& chosen);
+void add_tokenize(CLI::App& app, Chosen& chosen);
+void add_detokenize(CLI::App& app, Chosen& chosen);
+
+}  // namespace moescope::cli
