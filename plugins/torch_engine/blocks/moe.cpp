@@ -49,12 +49,15 @@ at::Tensor expert_mlp(const at::Tensor& x, const ExpertWeights& expert) {
 at::Tensor expert_outputs(const at::Tensor& x, const Dispatch& dispatch, const std::vector<ExpertWeights>& experts,
                           const Interrupt& interrupt) {
   const at::Tensor gathered = at::index_select(x, 0, dispatch.tokens);
+  std::vector<std::int64_t> sizes;
+  for (std::size_t e = 0; e < experts.size(); ++e) sizes.push_back(dispatch.begin[e + 1] - dispatch.begin[e]);
+  // Split once: the gradient of a narrow per expert would be as large as the whole, for each expert.
+  const std::vector<at::Tensor> inputs = at::split_with_sizes(gathered, sizes, 0);
   std::vector<at::Tensor> parts;
   for (std::size_t e = 0; e < experts.size(); ++e) {
-    const std::int64_t rows = dispatch.begin[e + 1] - dispatch.begin[e];
-    if (rows == 0) continue;
+    if (sizes[e] == 0) continue;
     if (interrupt) interrupt();
-    parts.push_back(expert_mlp(gathered.narrow(0, dispatch.begin[e], rows), experts[e]));
+    parts.push_back(expert_mlp(inputs[e], experts[e]));
   }
   return parts.empty() ? gathered : at::cat(parts, 0);
 }
