@@ -26,13 +26,12 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
     if (interrupt) interrupt();
     const std::int64_t rows = std::min(query_block, length - begin);
     const std::int64_t keys = begin + rows;
-    const at::Tensor scores =
-        at::matmul(q.narrow(2, begin, rows), k.narrow(2, 0, keys).transpose(2, 3)).to(at::kFloat) * scale;
+    const at::Tensor scores = at::matmul(q.narrow(2, begin, rows), k.narrow(2, 0, keys).transpose(2, 3)) * scale;
     // Row r of the block may see keys 0..begin + r.
     const at::Tensor hidden_keys =
         at::triu(at::full({rows, keys}, -std::numeric_limits<float>::infinity(), scores.options().requires_grad(false)),
                  begin + 1);
-    const at::Tensor probabilities = at::softmax(scores + hidden_keys, -1).to(v.scalar_type());
+    const at::Tensor probabilities = at::softmax(scores + hidden_keys, -1);
     blocks.push_back(at::matmul(probabilities, v.narrow(2, 0, keys)));
   }
   return blocks.size() == 1 ? blocks.front() : at::cat(blocks, 2);
@@ -58,9 +57,15 @@ at::Tensor causal_attention(const at::Tensor& x, const AttentionWeights& weights
     v = all.narrow(1, width + kv_width, kv_width);
   } else {
     q = at::matmul(x, weights.q.t());
+    if (interrupt) interrupt();
     k = at::matmul(x, weights.k.t());
+    if (interrupt) interrupt();
     v = at::matmul(x, weights.v.t());
   }
+  // Norms, angles and scores are in float32 whatever the products' type is.
+  q = q.to(at::kFloat);
+  k = k.to(at::kFloat);
+  v = v.to(at::kFloat);
   if (weights.q_norm.defined()) q = rms_norm(q, weights.q_norm, shape.norm_epsilon);
   if (weights.k_norm.defined()) k = rms_norm(k, weights.k_norm, shape.norm_epsilon);
   if (shape.clip_qkv) {
@@ -90,7 +95,8 @@ at::Tensor causal_attention(const at::Tensor& x, const AttentionWeights& weights
     first += rows;
   }
   const at::Tensor heads = parts.size() == 1 ? parts.front() : at::cat(parts, 0);
-  return at::matmul(heads, weights.o.t());
+  if (interrupt) interrupt();
+  return at::matmul(heads.to(x.scalar_type()), weights.o.t());
 }
 
 }  // namespace moescope::blocks

@@ -33,11 +33,17 @@ Routing route(const at::Tensor& logits, const RouterRule& rule, std::int64_t k) 
   out.logits = logits;
   out.scores = rule.score == RouterRule::Score::softmax ? at::softmax(logits, -1) : at::sigmoid(logits);
   const bool before = rule.order == RouterRule::Order::score_then_top_k;
-  out.ids = stable_top_k(before ? out.scores : logits, k);
+  const at::Tensor& ranked = before ? out.scores : logits;
+  // One rank more than asked for tells by how much the last chosen expert won.
+  const bool has_next = k < logits.size(1);
+  const at::Tensor ids = stable_top_k(ranked, has_next ? k + 1 : k);
+  const at::Tensor values = at::gather(ranked, 1, ids);
+  out.ids = ids.narrow(1, 0, k);
+  const at::Tensor chosen = values.narrow(1, 0, k);
+  if (has_next) out.margin = at::sub(values.select(1, k - 1), values.select(1, k)).detach();
   if (before) {
-    out.weights = at::gather(out.scores, 1, out.ids);
+    out.weights = chosen;
   } else {
-    const at::Tensor chosen = at::gather(logits, 1, out.ids);
     out.weights = rule.score == RouterRule::Score::softmax ? at::softmax(chosen, -1) : at::sigmoid(chosen);
   }
   if (rule.renormalise) out.weights = out.weights / at::sum(out.weights, {-1}, true);

@@ -14,6 +14,7 @@ struct Routing {
   at::Tensor scores;   // [tokens, E] float32: softmax or sigmoid of the logits, as the rule says
   at::Tensor ids;      // [tokens, k] int64, by descending score, ties by ascending id; −1 = unfilled
   at::Tensor weights;  // [tokens, k] float32, as applied
+  at::Tensor margin;   // [tokens] float32: score of rank k minus that of rank k + 1; undefined when k = E. No gradient
 };
 
 // x [tokens, H], weight [E, H] → logits [tokens, E] in float32. Differentiable.

@@ -1,0 +1,67 @@
+#include "plugins/torch_engine/head.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "plugins/torch_engine/blocks/norm.h"
+
+namespace moescope::torch_engine {
+namespace {
+
+// Elements of one chunk of logits, and operations in its product.
+constexpr std::int64_t chunk_elements = 4 << 20;
+constexpr double chunk_flop = 1.5e10;
+
+}  // namespace
+
+Expected<Head> make_head(const ModelSpec& spec, Weights& weights) {
+  Head head;
+  auto norm = weights.final_norm();
+  if (!norm) return fail(norm.error());
+  auto weight = weights.lm_head();
+  if (!weight) return fail(weight.error());
+  head.norm = std::move(*norm);
+  head.weight = std::move(*weight);
+  head.epsilon = spec.norm_epsilon;
+  head.compute = weights.compute();
+  return head;
+}
+
+void run_head(const Head& head, const at::Tensor& hidden, std::span<const std::int32_t> ids,
+              const std::vector<std::int64_t>& lengths, const TokenRuns& runs, Recorder* recorder,
+              const blocks::Interrupt& interrupt) {
+  const auto tokens = static_cast<std::int64_t>(ids.size());
+  const std::int64_t vocabulary = head.weight.size(0);
+  // The token to be predicted at each place; −1 at the end of a sequence.
+  std::vector<std::int64_t> next(ids.begin() + 1, ids.end());
+  next.push_back(-1);
+  for (std::int64_t end = 0; const std::int64_t length : lengths) {
+    end += length;
+    next[static_cast<std::size_t>(end - 1)] = -1;
+  }
+  const at::Tensor targets = at::tensor(next).to(hidden.device());
+  const double flop = 2.0 * static_cast<double>(head.weight.numel());
+  const std::int64_t chunk = std::clamp<std::int64_t>(
+      std::min(chunk_elements / vocabulary, static_cast<std::int64_t>(chunk_flop / flop)), 1, tokens);
+  const at::Tensor normed = blocks::rms_norm(hidden, head.norm, head.epsilon).to(head.compute);
+  std::vector<float> losses;
+  for (std::int64_t first = 0; first < tokens; first += chunk) {
+    if (interrupt) interrupt();
+    const std::int64_t rows = std::min(chunk, tokens - first);
+    const at::Tensor logits = at::matmul(normed.narrow(0, first, rows), head.weight.t()).to(at::kFloat);
+    const at::Tensor target = targets.narrow(0, first, rows).unsqueeze(1);
+    const at::Tensor picked = at::gather(logits, 1, at::clamp_min(target, 0));
+    const at::Tensor loss = at::sub(at::logsumexp(logits, {1}, true), picked).cpu().contiguous();
+    losses.assign(loss.data_ptr<float>(), loss.data_ptr<float>() + rows);
+    for (std::int64_t t = 0; t < rows; ++t) {
+      if (next[static_cast<std::size_t>(first + t)] < 0) {
+        losses[static_cast<std::size_t>(t)] = std::numeric_limits<float>::quiet_NaN();
+      }
+    }
+    if (recorder) recorder->tokens(runs, static_cast<std::size_t>(first), losses, logits);
+  }
+}
+
+}  // namespace moescope::torch_engine

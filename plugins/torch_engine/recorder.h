@@ -1,0 +1,68 @@
+// The record hook: columns of one segment of the trace, filled batch by batch while the model runs, in recorded order.
+// Used by the forward pass; one thread.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/engine/engine.h"
+#include "core/trace/trace.h"
+#include "plugins/torch_engine/blocks/moe.h"
+#include "plugins/torch_engine/output_sampler.h"
+#include "plugins/torch_engine/run_plan.h"
+
+namespace moescope::torch_engine {
+
+// Where the tokens of a batch lie in the segment: runs of (first token, length), in the batch's order.
+using TokenRuns = std::vector<std::pair<std::size_t, std::size_t>>;
+
+// What one row decided for a batch. Tensors are on the CPU.
+struct RowDecision {
+  at::Tensor ids;      // [n, slots] int64, −1 = unfilled; dropped ones keep their id
+  at::Tensor weights;  // [n, slots] float32
+  at::Tensor margin;   // [n] float32; undefined = not known
+  at::Tensor logits;   // [n, E] float32, as the model computed them
+  at::Tensor dropped;  // [n, slots] uint8; undefined = no capacity limit
+};
+
+class Recorder {
+ public:
+  // For `group` of `plan`. `sampler` outlives the recorder; null = no outputs are sampled.
+  Recorder(const RecordOptions& options, const RunPlan& plan, const SequenceGroup& group, std::size_t vocabulary,
+           OutputSampler* sampler);
+
+  void row(std::size_t row, const TokenRuns& runs, const RowDecision& decision);
+  void skipped_row(std::size_t row, const TokenRuns& runs);
+  // `outputs` [S, H] in the dispatch's order, before gate weights, as computed (scaled or ablated ones included).
+  void expert_outputs(std::size_t row, const TokenRuns& runs, const blocks::Dispatch& dispatch,
+                      const at::Tensor& outputs);
+  // Loss of n tokens from the `first`-th of the batch on; NaN where there is no next token. Logits [n, V] or undefined.
+  void tokens(const TokenRuns& runs, std::size_t first, std::span<const float> losses, const at::Tensor& logits);
+
+  // Hands over the columns that are indexed by row and token; the caller adds those of the request.
+  [[nodiscard]] Segment take_segment();
+  [[nodiscard]] double loss_sum() const { return loss_sum_; }
+  [[nodiscard]] std::size_t loss_count() const { return loss_count_; }
+
+ private:
+  template <typename Id>
+  void store_ids(std::vector<Id>& column, std::size_t row, const TokenRuns& runs, const RowDecision& decision);
+
+  OutputSampler* sampler_;
+  std::size_t first_token_;
+  std::size_t rows_, tokens_, slots_, logit_width_, vocabulary_;
+  bool narrow_;  // ids fit a byte with all ones to spare
+  std::vector<std::uint8_t> ids8_, used_;
+  std::vector<std::uint16_t> ids16_;
+  std::vector<float> weights_, margin_, router_logits_, dropped_, norms_, loss_, output_logits_;
+  double loss_sum_ = 0;
+  std::size_t loss_count_ = 0;
+};
+
+}  // namespace moescope::torch_engine

@@ -1,0 +1,157 @@
+#include "plugins/torch_engine/torch_engine.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+#include <malloc.h>
+#include <torch/csrc/api/include/torch/version.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <fstream>
+
+#include "core/base/process.h"
+#include "core/base/threads.h"
+#include "core/model/checkpoint.h"
+#include "core/trace/trace_file.h"
+#include "plugins/torch_engine/forward.h"
+#include "plugins/torch_engine/interrupt.h"
+#include "plugins/torch_engine/trace_output.h"
+
+namespace moescope::torch_engine {
+namespace {
+
+Expected<at::Device> choose_device(Device asked) {
+  const bool cuda = at::hasCUDA();
+  if (asked == Device::cuda && !cuda) {
+    return fail(ErrorKind::device, "there is no CUDA device that this LibTorch can use", {},
+                "Run on the CPU, or install a driver and a LibTorch built with CUDA");
+  }
+  return at::Device(cuda && asked != Device::cpu ? at::kCUDA : at::kCPU);
+}
+
+// Memory that is free without swapping, or 0 when the system does not say.
+std::uint64_t available_memory() {
+  std::ifstream file("/proc/meminfo");
+  std::string name, unit;
+  std::uint64_t kilobytes = 0;
+  while (file >> name >> kilobytes) {
+    std::getline(file, unit);
+    if (name == "MemAvailable:") return kilobytes * 1024;
+  }
+  return 0;
+}
+
+// Whether all weights may stay in the compute type beside the mapped file.
+bool fits_resident(const Checkpoint& checkpoint, ComputeType type, at::Device device) {
+  if (!device.is_cpu()) return true;  // tried first; a device that is too small falls back to streaming
+  const std::uint64_t bytes = checkpoint.spec().parameters_total() * (type == ComputeType::float32 ? 4 : 2);
+  return bytes < available_memory() / 2;
+}
+
+bool is_out_of_memory(const std::string& text) {
+  for (const char* sign : {"out of memory", "can't allocate memory", "not enough memory"}) {
+    if (text.find(sign) != std::string::npos) return true;
+  }
+  return false;
+}
+
+Unexpected out_of_memory(const std::string& what) {
+  return fail(ErrorKind::device, "the device ran out of memory", what.substr(0, what.find('\n')),
+              "Run shorter sequences, use bfloat16, or run on the CPU");
+}
+
+// The first line of a torch error, without the stack that follows.
+std::string first_line(const char* text) {
+  const std::string whole(text);
+  return whole.substr(0, whole.find('\n'));
+}
+
+}  // namespace
+
+TorchEngine::TorchEngine() {
+#if defined(__GLIBC__)
+  // Large buffers come and go with every operation: keep them in the heap instead of mapping fresh pages each time.
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 128 << 20);
+#endif
+}
+
+Expected<EngineInfo> TorchEngine::info() {
+  EngineInfo out;
+  out.name = std::string("LibTorch ") + TORCH_VERSION;
+  out.devices = {"cpu"};
+  if (at::hasCUDA()) out.devices.insert(out.devices.begin(), "cuda");
+  out.device = out.devices.front();
+  return out;
+}
+
+Expected<RunSummary> TorchEngine::run(const RunRequest& request, const WorkContext& work) {
+  // The module's edge: nothing that torch throws goes further.
+  try {
+    return run_on(request, work);
+  } catch (const Interrupted&) {
+    return fail(ErrorKind::cancelled, "the run was cancelled");
+  } catch (const std::bad_alloc&) {
+    return out_of_memory("memory of the computer");
+  } catch (const std::exception& e) {
+    if (is_out_of_memory(e.what())) return out_of_memory(e.what());
+    return fail(ErrorKind::internal, "LibTorch failed: " + first_line(e.what()));
+  }
+}
+
+Expected<RunSummary> TorchEngine::run_on(const RunRequest& request, const WorkContext& work) {
+  const c10::InferenceMode inference;
+  at::set_num_threads(request.threads > 0 ? request.threads : engine_threads());
+  work.report("Opening the checkpoint", 0.0);
+  const auto checkpoint = Checkpoint::open(request.checkpoint);
+  if (!checkpoint) return fail(checkpoint.error());
+  const ModelSpec& spec = (*checkpoint)->spec();
+  const auto device = choose_device(request.device);
+  if (!device) return fail(device.error());
+  auto plan = plan_run(request, spec);
+  if (!plan) return fail(plan.error());
+
+  const at::ScalarType compute = request.compute_type == ComputeType::float32 ? at::kFloat : at::kBFloat16;
+  Weights weights(*checkpoint, compute, *device, fits_resident(**checkpoint, request.compute_type, *device));
+  OutputSampler sampler(request.record.sampled_outputs, plan->rows.size());
+  const Trace head = trace_head(request, *plan, **checkpoint);
+  auto writer = TraceWriter::create(request.out, head, plan->tokens);
+  if (!writer) return fail(writer.error());
+
+  RunSummary out;
+  double loss_sum = 0;
+  std::size_t loss_count = 0;
+  for (const SequenceGroup& group : plan->groups) {
+    Recorder recorder(request.record, *plan, group, spec.vocabulary,
+                      request.record.sampled_outputs > 0 ? &sampler : nullptr);
+    const auto begin = std::chrono::steady_clock::now();
+    if (auto done = run_group(request, *plan, group, spec, weights, &recorder, work); !done) return fail(done.error());
+    out.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    loss_sum += recorder.loss_sum();
+    loss_count += recorder.loss_count();
+    Segment segment = recorder.take_segment();
+    add_request_columns(request, *plan, group, head, segment);
+    if (auto done = writer->append(segment); !done) return fail(done.error());
+  }
+  if (auto fault = (*checkpoint)->fault()) return fail(*fault);
+  out.mean_loss = loss_count > 0 ? loss_sum / static_cast<double>(loss_count) : std::nan("");
+  out.notes = plan->notes;
+  work.report("Writing the trace", 0.99);
+  if (request.record.sampled_outputs > 0) {
+    const auto file = write_sampled_outputs(request, *plan, sampler);
+    if (!file) return fail(file.error());
+    out.notes.push_back("sampled expert outputs are in " + *file);
+  }
+  if (auto written = writer->finish(); !written) return fail(written.error());
+  out.trace_file = request.out;
+  out.tokens = plan->tokens;
+  out.sequences = plan->sequences.size();
+  out.device = device->is_cpu() ? "cpu" : "cuda";
+  out.compute_type = compute_type_name(request.compute_type);
+  out.peak_bytes = peak_resident_bytes();
+  return out;
+}
+
+}  // namespace moescope::torch_engine
