@@ -118,6 +118,7 @@ Expected<nlohmann::json> Session::export_json() const {
     all["version"] = session_schema::version_of(database);
     all["sources"] = items_to_json(database, "source", true);
     all["annotations"] = items_to_json(database, "annotation", true);
+    all["prompts"] = items_to_json(database, "prompt", true);
     all["state"] = items_to_json(database, "state", false);
     all["options"] = items_to_json(database, "option", false);
     all["actions"] = nlohmann::json::array();

@@ -10,7 +10,7 @@ namespace moescope::session_schema {
 namespace {
 
 // Step i takes a file from version i to i + 1. A step that was released never changes: add another one.
-constexpr std::array<const char*, 1> steps{
+constexpr std::array<const char*, 2> steps{
     // 1: sources, annotations, state, history and cached Results.
     R"(
     CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -27,6 +27,8 @@ constexpr std::array<const char*, 1> steps{
     CREATE INDEX results_by_use ON results(used);
     INSERT INTO meta VALUES('next_id', '1');
     )",
+    // 2: prompts that were run.
+    "CREATE TABLE prompts(id INTEGER PRIMARY KEY, value TEXT NOT NULL);",
 };
 
 }  // namespace

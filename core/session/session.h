@@ -43,7 +43,7 @@ struct Action {
 struct SessionOptions {
   bool read_only = false;                   // for showing and checking: takes no lock and writes nothing
   std::uint64_t cache_bytes = 256U << 20U;  // of compressed cached Results
-  std::string vfs;                          // SQLite's file layer by name; empty = the default one
+  std::string vfs{};                          // SQLite's file layer by name; empty = the default one
 };
 
 class MOESCOPE_API Session {

@@ -18,8 +18,9 @@ struct KindRow {
   bool numbered;    // the key is an id
 };
 
-constexpr std::array<KindRow, 4> kind_rows{{{"source", "sources", "id", true},
+constexpr std::array<KindRow, 5> kind_rows{{{"source", "sources", "id", true},
                                             {"annotation", "annotations", "id", true},
+                                            {"prompt", "prompts", "id", true},
                                             {"state", "state", "name", false},
                                             {"option", "options", "name", false}}};
 

@@ -76,7 +76,13 @@ Expected<nlohmann::json> start(WorkbenchState& state, Run run) {
                             if (outcome.error().kind != ErrorKind::cancelled) state.show_error(outcome.error());
                             return;
                           }
-                          const auto adopted = adopt(state, std::move(*shared->opened), shared->command);
+                          std::vector<Edit> more;
+                          if (!shared->prompt.empty()) {
+                            more.push_back(set_edit("prompt", std::to_string(state.session.new_id()),
+                                                    {{"text", shared->prompt}, {"format", shared->format}}));
+                          }
+                          const auto adopted =
+                              adopt(state, std::move(*shared->opened), shared->command, std::move(more));
                           if (!adopted) state.show_error(adopted.error());
                         }});
   return nlohmann::json{{"job", id}, {"out", out}};

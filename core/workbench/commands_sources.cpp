@@ -147,9 +147,10 @@ Expected<nlohmann::json> open_sample(WorkbenchState& state) {
 
 }  // namespace
 
-Expected<nlohmann::json> adopt(WorkbenchState& state, Opened opened, const std::string& command) {
+Expected<nlohmann::json> adopt(WorkbenchState& state, Opened opened, const std::string& command,
+                               std::vector<Edit> more) {
   nlohmann::json reply = {{"kind", kind_name(opened.kind)}, {"name", opened.name}, {"path", opened.path.string()}};
-  Action action{0, command, "open " + opened.name, "", false, {}};
+  Action action{0, command, "open " + opened.name, "", false, std::move(more)};
   std::int64_t id = 0;
   if (const Source* known = same_source(state, opened)) {
     id = known->id;

@@ -5,11 +5,10 @@
 
 #include "core/base/hash.h"
 #include "core/io/safetensors.h"
+#include "core/trace/trace_file.h"
 #include "core/workbench/state.h"
 
 namespace moescope {
-
-Expected<Trace> read_trace(const std::filesystem::path& path);
 
 namespace {
 

@@ -164,8 +164,9 @@ void WorkbenchState::reload_values(Changes& changes) {
   const auto state_items = session.items("state");
   const auto note_items = session.items("annotation");
   const auto option_items = session.items("option");
-  if (!state_items || !note_items || !option_items) {
-    return show_error(!state_items ? state_items.error() : !note_items ? note_items.error() : option_items.error());
+  const auto prompt_items = session.items("prompt");
+  for (const auto* items : {&state_items, &note_items, &option_items, &prompt_items}) {
+    if (!*items) return show_error(items->error());
   }
   const std::map<std::string, nlohmann::json> state(state_items->begin(), state_items->end());
   const auto value = [&](const char* name) {
@@ -198,6 +199,10 @@ void WorkbenchState::reload_values(Changes& changes) {
     changes |= bit(Change::annotations);
   }
   annotations = std::move(notes);
+
+  prompts.clear();
+  for (const auto& [key, item] : *prompt_items)
+    prompts.push_back({item.value("text", ""), item.value("format", "raw")});
 
   std::map<std::string, nlohmann::json> values(option_items->begin(), option_items->end());
   if (values != view_options) changes |= bit(Change::options);

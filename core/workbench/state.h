@@ -65,6 +65,7 @@ struct WorkbenchState {
   nlohmann::json filter_inputs;  // trace and text that `filter` was made from
   Selection selection;
   std::vector<Annotation> annotations;
+  std::vector<Prompt> prompts;
   std::map<std::string, nlohmann::json> view_options;
   std::optional<Error> last_error;
   ResultMemory results;
@@ -91,7 +92,9 @@ struct WorkbenchState {
 // Decides by content what a path is, and opens it.
 [[nodiscard]] Expected<Opened> open_path(const std::filesystem::path& path);
 // Adds it to the session (or finds it there) and makes it the active one, as one action. Reply: id, kind, name.
-[[nodiscard]] Expected<nlohmann::json> adopt(WorkbenchState& state, Opened opened, const std::string& command);
+// `more` are edits that belong to the same action.
+[[nodiscard]] Expected<nlohmann::json> adopt(WorkbenchState& state, Opened opened, const std::string& command,
+                                             std::vector<Edit> more = {});
 // Opens another session. Reply: path.
 [[nodiscard]] Expected<nlohmann::json> enter_session_file(WorkbenchState& state, const std::filesystem::path& path);
 

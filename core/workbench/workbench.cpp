@@ -53,6 +53,9 @@ const Selection& Workbench::selection() const {
 const std::vector<Annotation>& Workbench::annotations() const {
   return state_->annotations;
 }
+const std::vector<Prompt>& Workbench::prompts() const {
+  return state_->prompts;
+}
 std::vector<JobStatus> Workbench::jobs() const {
   return state_->jobs.list();
 }

@@ -46,6 +46,11 @@ struct Annotation {
   std::string text;
 };
 
+// A prompt that was run.
+struct Prompt {
+  std::string text, format;
+};
+
 // What changed, so that views refresh only what they must.
 enum class Change : std::uint32_t {
   sources = 1U << 0U,
@@ -87,6 +92,7 @@ class MOESCOPE_API Workbench {
   [[nodiscard]] const AppliedFilter& filter() const;      // on the active trace
   [[nodiscard]] const Selection& selection() const;
   [[nodiscard]] const std::vector<Annotation>& annotations() const;
+  [[nodiscard]] const std::vector<Prompt>& prompts() const;  // of this session, oldest first
   [[nodiscard]] std::vector<JobStatus> jobs() const;
   [[nodiscard]] std::string next_undo() const;  // "select L3·E04"; empty = nothing to undo
   [[nodiscard]] std::string next_redo() const;
