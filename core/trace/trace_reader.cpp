@@ -9,6 +9,8 @@
 #include "core/trace/trace_columns.h"
 #include "core/trace/trace_file.h"
 #include "core/trace/trace_metadata.h"
+#include "core/trace/trace_tables.h"
+#include "core/trace/trace_tensors.h"
 
 namespace moescope {
 namespace {
@@ -16,19 +18,6 @@ namespace {
 constexpr const char* metadata_key = "moescope";
 constexpr std::size_t checked_tile = 4096;           // tokens of every row whose ids are checked at opening
 constexpr std::size_t unnamed_codes_limit = 65'536;  // tag codes that get a number for a name
-
-std::string shape_text(const std::vector<std::uint64_t>& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
-
-// Whole steps along a tensor's first axis that the file still has.
-std::uint64_t whole_steps(const TensorView& tensor) {
-  const std::uint64_t stated = tensor.shape.empty() ? 1 : tensor.shape[0];
-  const std::uint64_t full = byte_size(tensor.type, tensor.shape).value_or(0);
-  if (tensor.bytes.size() == full) return stated;
-  // Packed types may have steps that are no whole bytes: such a tensor is whole or lost.
-  return full % stated == 0 ? tensor.bytes.size() / (full / stated) : 0;
-}
 
 // Reads one file into a Trace, tensor by tensor. Every step returns the first thing that is wrong.
 class TraceReader {
@@ -66,29 +55,6 @@ class TraceReader {
     if (tensor == nullptr || dropped_.contains(name)) return nullptr;
     taken_.insert(name);
     return tensor;
-  }
-
-  static Expected<void> expect_shape(const TensorView& tensor, const std::vector<std::uint64_t>& shape) {
-    if (tensor.shape == shape) return {};
-    return tensor_problem(
-        tensor, fmt::format("the shape is {} where {} was expected", shape_text(tensor.shape), shape_text(shape)));
-  }
-  static Expected<void> expect_type(const TensorView& tensor, std::initializer_list<DType> types) {
-    if (std::find(types.begin(), types.end(), tensor.type) != types.end()) return {};
-    std::vector<std::string> names;
-    for (const DType type : types) names.emplace_back(dtype_name(type));
-    return tensor_problem(
-        tensor, fmt::format("the type is {} where {} was expected", dtype_name(tensor.type), fmt::join(names, " or ")));
-  }
-
-  static bool has_row_axis(const std::string& name) {
-    return name == "expert_ids" || name == "used" || name == "gate_weights" || name == "router_logits" ||
-           name == "selection_scores" || name.starts_with("slot.") || name.starts_with("row.");
-  }
-  static bool has_token_axis(const std::string& name) {
-    static const std::set<std::string> names{"token_ids", "sequence_ids", "positions", "phases",     "steps",
-                                             "ranks",     "epochs",       "streams",   "text_spans", "output_logits"};
-    return names.contains(name) || name.starts_with("tags.") || name.starts_with("token.");
   }
 
   // Rows, tokens and slots of the file, and that every column agrees with them.
@@ -350,58 +316,23 @@ class TraceReader {
     const TensorView* const offsets = take("vocab.offsets");
     const TensorView* const bytes = take("vocab.bytes");
     if (ids == nullptr || offsets == nullptr || bytes == nullptr) return {};
-    if (auto ok = expect_type(*offsets, {DType::i64}); !ok) return ok;
-    if (auto ok = expect_type(*bytes, {DType::u8}); !ok) return ok;
-    const auto id_values = int_column_of(*ids, false);
-    if (!id_values) return fail(id_values.error());
-    if (auto ok = expect_shape(*offsets, {id_values->size() + 1}); !ok) return ok;
-    const auto ends = column_of<std::int64_t>(*offsets);
-    const auto text = column_of<std::uint8_t>(*bytes);
-    for (std::size_t i = 0; i < id_values->size(); ++i) {
-      if (ends[i] < 0 || ends[i + 1] < ends[i] || static_cast<std::uint64_t>(ends[i + 1]) > text.size()) {
-        return tensor_problem(*offsets, fmt::format("entry {} is not a range of vocab.bytes", i));
-      }
-      const auto range =
-          text.values.subspan(static_cast<std::size_t>(ends[i]), static_cast<std::size_t>(ends[i + 1] - ends[i]));
-      trace_.vocabulary.emplace((*id_values)[i], std::string(range.begin(), range.end()));
-    }
-    return {};
+    return keep(trace_.vocabulary, vocabulary_of(*ids, *offsets, *bytes));
   }
 
   Expected<void> read_counts() {
     const TensorView* const counts = take("expert_counts");
-    if (counts == nullptr) return {};
-    if (auto ok = expect_type(*counts, {DType::i64}); !ok) return ok;
-    if (counts->shape.size() != 3 || counts->shape[2] < emax_ || counts->shape[1] < rows_) {
-      return tensor_problem(*counts, fmt::format("the shape is {} where [step, {}, {}] was expected",
-                                                 shape_text(counts->shape), rows_, emax_));
-    }
-    trace_.counts =
-        ExpertCounts{counts->shape[0], counts->shape[1], counts->shape[2], column_of<std::int64_t>(*counts)};
-    const auto checked =
-        trace_.counts.values.values.first(std::min<std::size_t>(trace_.counts.values.size(), 1U << 22U));
-    if (std::any_of(checked.begin(), checked.end(), [](std::int64_t n) { return n < 0; })) {
-      return tensor_problem(*counts, "a count is negative");
-    }
-    return {};
+    return counts == nullptr ? Expected<void>{} : keep(trace_.counts, counts_of(*counts, info_.rows));
   }
 
   Expected<void> read_placement() {
     const TensorView* const map = take("physical_to_logical");
-    if (map == nullptr) return {};
-    if (map->shape.size() != 3 || map->shape[1] < rows_)
-      return tensor_problem(*map, "the shape is not [epoch, row, P]");
-    auto values = int_column_of(*map, false);
-    if (!values) return fail(values.error());
-    const std::size_t map_rows = map->shape[1];
-    const std::size_t physical = map->shape[2];
-    for (std::size_t i = 0; i < values->size(); ++i) {
-      const std::size_t row = i / physical % map_rows;
-      if (row < rows_ && ((*values)[i] < -1 || (*values)[i] >= static_cast<std::int64_t>(info_.rows[row].experts))) {
-        return tensor_problem(*map, fmt::format("entry {} is no expert of row {}", i, row));
-      }
-    }
-    trace_.placement = PlacementMap{map->shape[0], map_rows, physical, std::move(*values)};
+    return map == nullptr ? Expected<void>{} : keep(trace_.placement, placement_of(*map, info_.rows));
+  }
+
+  template <typename T>
+  static Expected<void> keep(T& where, Expected<T> value) {
+    if (!value) return fail(value.error());
+    where = std::move(*value);
     return {};
   }
 
