@@ -25,6 +25,10 @@ int run(int argc, char** argv) {
     return std::string("moescope-cli: ") + error.what() + "\nRun it with --help for what there is.\n";
   });
   Chosen chosen;
+  add_info(app, chosen);
+  add_capture(app, chosen);
+  add_analyze(app, chosen);
+  add_session(app, chosen);
   add_synth(app, chosen);
   add_tokenize(app, chosen);
   add_detokenize(app, chosen);

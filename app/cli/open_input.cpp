@@ -1,0 +1,75 @@
+#include "app/cli/open_input.h"
+
+#include "core/io/safetensors.h"
+#include "core/session/session.h"
+#include "core/trace/trace_file.h"
+
+namespace moescope::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* looked_for =
+    "Looked for a checkpoint folder with config.json, a trace file (*.routes.safetensors) and a session (*.moescope)";
+
+Expected<fs::file_status> status_of(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status))
+    return fail(ErrorKind::input, "there is no such file or folder", path.string(), "Check the path");
+  if (fs::is_directory(status)) return status;
+  if (!fs::is_regular_file(status)) {
+    return fail(ErrorKind::input, "this is neither a file nor a folder", path.string(), looked_for);
+  }
+  if (fs::file_size(path, error) == 0)
+    return fail(ErrorKind::input, "the file is empty", path.string(), "Copy it again");
+  return status;
+}
+
+template <typename T>
+Expected<Input> as_input(Expected<T> opened) {
+  if (!opened) return fail(std::move(opened.error()));
+  return Input(std::move(*opened));
+}
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+Expected<std::shared_ptr<const Trace>> read_shared_trace(const fs::path& path) {
+  auto trace = read_trace(path);
+  if (!trace) return fail(std::move(trace.error()));
+  return std::make_shared<const Trace>(std::move(*trace));
+}
+
+}  // namespace
+
+Expected<Input> open_input(const fs::path& path) {
+  const auto status = status_of(path);
+  if (!status) return fail(status.error());
+  if (fs::is_directory(*status)) return as_input(Checkpoint::open(path));
+  if (is_session_file(path)) return Input(SessionFile{path});
+  if (looks_like_trace(path)) return as_input(read_shared_trace(path));
+  const std::string name = path.filename().string();
+  if (name == "config.json" || ends_with(name, ".safetensors.index.json")) return as_input(Checkpoint::open(path));
+  if (ends_with(name, ".safetensors")) {
+    // The container's own error says more than "not a trace".
+    if (const auto container = read_safetensors(path, Truncation::allowed); !container) return fail(container.error());
+    return as_input(Checkpoint::open(path));
+  }
+  return fail(ErrorKind::input, "this file is nothing that MoEScope knows", path.string(), looked_for);
+}
+
+Expected<std::shared_ptr<const Trace>> open_trace(const fs::path& path) {
+  const auto input = open_input(path);
+  if (!input) return fail(input.error());
+  if (const auto* trace = std::get_if<std::shared_ptr<const Trace>>(&*input)) return *trace;
+  if (std::holds_alternative<SessionFile>(*input)) {
+    return fail(ErrorKind::input, "this is a session, not a trace", path.string(),
+                "moescope-cli session show lists its traces");
+  }
+  return fail(ErrorKind::input, "this is a checkpoint, not a trace", path.string(),
+              "Record a trace first: moescope-cli capture");
+}
+
+}  // namespace moescope::cli

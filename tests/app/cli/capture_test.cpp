@@ -1,0 +1,90 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "core/engine/engine.h"
+#include "core/trace/trace_file.h"
+#include "tests/app/cli/program.h"
+
+namespace moescope::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+const std::string golden = std::string(MOESCOPE_TEST_DATA) + "/golden/olmoe";
+
+// Whether this build has the engine module.
+bool has_engine() {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(std::string(MOESCOPE_BINARY_DIR) + "/lib")) {
+    if (entry.path().filename() == "libmoescope_torch_engine.so") return true;
+  }
+  return false;
+}
+
+TEST(CliCapture, SaysWhatItWillStoreAndRecordsATrace) {
+  const TemporaryFolder folder;
+  const std::string out = folder.file("t.routes.safetensors");
+  const Outcome outcome =
+      run_cli({"capture", golden, "--ids", "1,2,3,4,5", "--out", out, "--router-logits", "--device", "cpu", "--json"});
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("Recording per token: 6 expert ids, 6 gate weights, 16 router logits"),
+                                 HasSubstr("5 tokens in 1 sequences")));
+  if (!has_engine()) {
+    EXPECT_EQ(outcome.code, 3);
+    EXPECT_THAT(outcome.err, HasSubstr("engine module"));
+    return;
+  }
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, testing::Not(HasSubstr("\r")));
+  EXPECT_EQ(nlohmann::json::parse(outcome.out)["tokens"], 5);
+  const auto trace = read_trace(out);
+  ASSERT_TRUE(trace.has_value()) << trace.error().text();
+  EXPECT_EQ(trace->token_count(), 5U);
+  EXPECT_TRUE(trace->has_router_logits());
+}
+
+TEST(CliCapture, TextIsCutIntoSequencesAndJsonLinesCarryTags) {
+  if (!has_engine()) GTEST_SKIP() << "built without LibTorch";
+  const TemporaryFolder folder;
+  ASSERT_EQ(run_cli({"synth", "checkpoint", "--out", folder.file("model"), "--tokenizer",
+                     std::string(MOESCOPE_TEST_DATA) + "/tokenizers/gpt2.tokenizer.json"})
+                .code,
+            0);
+  write_text(folder.file("a.txt"), "hello world hello world");
+  const std::string out = folder.file("t.routes.safetensors");
+  Outcome outcome = run_cli({"capture", folder.file("model"), "--text", folder.file("a.txt"), "--sequence-length", "4",
+                             "--out", out, "--device", "cpu"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("7 tokens in 2 sequences"));
+  write_text(folder.file("a.jsonl"),
+             "{\"text\": \"hello\", \"domain\": \"prose\"}\n{\"text\": \"world\", \"domain\": \"code\"}\n");
+  outcome =
+      run_cli({"capture", folder.file("model"), "--jsonl", folder.file("a.jsonl"), "--out", out, "--device", "cpu"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto trace = read_trace(out);
+  ASSERT_TRUE(trace.has_value());
+  EXPECT_EQ(trace->info->tag_names.at("domain"), (std::vector<std::string>{"prose", "code"}));
+}
+
+TEST(CliCapture, WrongInputsAreToldBeforeAnythingRuns) {
+  const TemporaryFolder folder;
+  const std::string out = folder.file("t.routes.safetensors");
+  EXPECT_EQ(run_cli({"capture", golden, "--out", out}).code, 1);
+  EXPECT_EQ(run_cli({"capture", golden, "--ids", "1", "--prompt", "a", "--out", out}).code, 1);
+  EXPECT_EQ(run_cli({"capture", golden, "--ids", "1,64", "--out", out}).code, 1);
+  EXPECT_EQ(run_cli({"capture", golden, "--ids", "1", "--dtype", "int3", "--out", out}).code, 1);
+  const Outcome text = run_cli({"capture", golden, "--prompt", "hello", "--out", out});
+  EXPECT_EQ(text.code, 2);
+  EXPECT_THAT(text.err, HasSubstr("no tokenizer"));
+  EXPECT_EQ(run_cli({"capture", folder.file("absent"), "--ids", "1", "--out", out}).code, 2);
+  write_text(folder.file("hooks.json"), "[{\"kind\": \"teleport\"}]");
+  const Outcome hooks = run_cli({"capture", golden, "--ids", "1", "--hooks", folder.file("hooks.json"), "--out", out});
+  EXPECT_NE(hooks.code, 0);
+  EXPECT_THAT(hooks.err, HasSubstr("hooks.json"));
+  EXPECT_FALSE(std::filesystem::exists(out));
+}
+
+}  // namespace
+}  // namespace moescope::test
