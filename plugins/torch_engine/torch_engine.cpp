@@ -5,7 +5,6 @@
 #include <c10/core/InferenceMode.h>
 #include <malloc.h>
 #include <torch/csrc/api/include/torch/version.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <cmath>
