@@ -126,8 +126,8 @@ Figure affinity_links_figure(const ResultPtr& affinity, const AffinityLinksOptio
   const std::string head =
       "Strongest links, " + name_of(experts.begin()->first) + " to " + name_of(experts.rbegin()->first);
   const std::string scale = "width = P(j | i), " + format_number(low, 2) + " to " + format_number(high, 2);
-  b.text({0, 13}, fit_text(head, FontRole::head, width * 0.5), FontRole::head, Paint::of(ColorRole::text_1));
-  b.text({width - 4, 13}, fit_text(scale, FontRole::axis, width * 0.45), FontRole::axis, Paint::of(ColorRole::text_3),
+  b.text({8, 13}, fit_text(head, FontRole::head, width * 0.5), FontRole::head, Paint::of(ColorRole::text_1));
+  b.text({width - 8, 13}, fit_text(scale, FontRole::axis, width * 0.45), FontRole::axis, Paint::of(ColorRole::text_3),
          Anchor::end);
   return std::move(b).finish(head, head + "; " + scale + "." + n_sentence(*affinity), affinity);
 }

@@ -74,8 +74,8 @@ void draw_colour_bar(FigureBuilder& b, const ColourBar& bar) {
   const double step = box.width / steps;
   for (int i = 0; i < steps; ++i) {
     const double t = (i + 0.5) / steps;
-    // Neighbours overlap by half a pixel, so that no seam shows at any zoom.
-    const double wide = i + 1 < steps ? step + 0.5 : step;
+    // Neighbours overlap by a pixel, so that no seam shows at any zoom.
+    const double wide = i + 1 < steps ? step + 1 : step;
     b.rect({box.x + i * step, box.y, wide, box.height}, bar.lift ? Paint::of_lift(4 * t - 2) : Paint::of_magnitude(t));
   }
   if (!bar.title.empty())

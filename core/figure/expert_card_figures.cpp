@@ -166,7 +166,7 @@ Figure top_tokens_figure(const ResultPtr& tokens, double width, double height) {
     return message_figure("No token was routed here.", width, height, tokens);
   const std::size_t text_column = find_column(*table, "token");
   const std::size_t count_column = find_column(*table, "count");
-  const std::size_t share_column = find_column(*table, "share_of_uses");
+  const std::size_t share_column = find_column(*table, "share_of_occurrences");
   FigureBuilder b(width, height);
   constexpr double step = 20;
   const auto rows = std::min(table->rows.size(), static_cast<std::size_t>(std::max(1.0, height / step)));

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <numeric>
 #include <optional>
+#include <tuple>
 
 #include "core/figure/axis.h"
 #include "core/figure/number_format.h"
@@ -84,15 +85,11 @@ class ExpertsPainter {
   }
 
   void lay_out() {
-    double label = 0;
-    for (const std::string& name : share_.row_names) label = std::max(label, text_width(name, FontRole::mono_small));
-    left_ = std::max(40.0, label + 26);
-    right_ = options_.marginals && b_.width() >= 420 ? 112 : 0;
+    std::tie(x0_, x1_) = expert_columns(share_, b_.width(), options_.marginals);
+    right_ = b_.width() - x1_ > 20 ? b_.width() - x1_ : 0;
     top_ = options_.marginals && options_.sort == Sort::load && b_.height() >= 260 ? 62 : 0;
     const double above = top_ > 0 ? top_ + 8 : right_ > 0 ? 24 : 12;
     constexpr double below = 60;
-    x0_ = left_;
-    x1_ = b_.width() - (right_ > 0 ? right_ : 16);
     y0_ = above;
     y1_ = std::max(y0_ + 10, b_.height() - below);
     const auto absent =
@@ -423,12 +420,18 @@ class ExpertsPainter {
   std::size_t widest_ = 0;
   std::optional<double> uniform_;
   double high_ = 0;
-  double left_ = 0, right_ = 0, top_ = 0;
+  double right_ = 0, top_ = 0;
   double x0_ = 0, x1_ = 0, y0_ = 0, y1_ = 0;
   double row_height_ = 0, absent_height_ = 0, cell_ = 0, gap_ = 0;
 };
 
 }  // namespace
+
+std::pair<double, double> expert_columns(const Matrix& share, double width, bool marginals) {
+  double label = 0;
+  for (const std::string& name : share.row_names) label = std::max(label, text_width(name, FontRole::mono_small));
+  return {std::max(40.0, label + 26), width - (marginals && width >= 420 ? 112 : 16)};
+}
 
 Figure experts_figure(const ResultPtr& load, const ExpertsOptions& options, const Selection& selection, double width,
                       double height) {

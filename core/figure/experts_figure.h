@@ -3,6 +3,8 @@
 // (no index is averaged across layers), so columns are ranks and cells carry the expert's number.
 #pragma once
 
+#include <utility>
+
 #include "core/figure/figure_builder.h"
 #include "core/trace/selection.h"
 
@@ -21,5 +23,8 @@ struct ExpertsOptions {
 // not recorded are hatched. A Result without those matrices gives a figure that says so.
 [[nodiscard]] MOESCOPE_API Figure experts_figure(const ResultPtr& load, const ExpertsOptions& options,
                                                  const Selection& selection, double width, double height);
+
+// Left and right end of the columns of a heat map of this width, so that other figures can stand in line with them.
+[[nodiscard]] MOESCOPE_API std::pair<double, double> expert_columns(const Matrix& share, double width, bool marginals);
 
 }  // namespace moescope

@@ -17,7 +17,7 @@ Figure histogram_figure(const ResultPtr& source, const std::vector<double>& edge
   FigureBuilder b(width, height);
   const double high = *std::max_element(counts.begin(), counts.end());
   const double label = text_width(format_count(nice_ceiling(high)), FontRole::tick) + 16;
-  const double top = options.title.empty() ? 10 : 30;
+  const double top = (options.title.empty() ? 10 : 30) + (options.mark_title.empty() ? 0 : 12);
   const Scale x{edges.front(), edges.back(), std::max(34.0, label), width - 14};
   const Scale y{0, nice_ceiling(high), std::max(top + 10, height - (options.x_title.empty() ? 22 : 38)), top};
   draw_y_axis(b, y, x.start, x.end, TickFormat::count, height > 160 ? 4 : 2);
@@ -37,11 +37,11 @@ Figure histogram_figure(const ResultPtr& source, const std::vector<double>& edge
   if (options.mark >= edges.front() && options.mark <= edges.back()) {
     b.dashed({x(options.mark), top}, {x(options.mark), y.start}, Paint::of(ColorRole::text_2));
     const bool right = x(options.mark) > (x.start + x.end) / 2;
-    b.text({x(options.mark) + (right ? -5 : 5), top + 9}, options.mark_title, FontRole::axis,
+    b.text({x(options.mark) + (right ? -5 : 5), top - 4}, options.mark_title, FontRole::axis,
            Paint::of(ColorRole::text_3), right ? Anchor::end : Anchor::start);
   }
   if (!options.title.empty())
-    b.text({0, 13}, fit_text(options.title, FontRole::head, width), FontRole::head, Paint::of(ColorRole::text_1));
+    b.text({8, 13}, fit_text(options.title, FontRole::head, width - 16), FontRole::head, Paint::of(ColorRole::text_1));
   if (!options.x_title.empty())
     b.text({(x.start + x.end) / 2, height - 5}, fit_text(options.x_title, FontRole::axis, x.end - x.start),
            FontRole::axis, Paint::of(ColorRole::text_2), Anchor::middle);

@@ -7,6 +7,7 @@
 #include <cstddef>
 
 #include "core/figure/axis.h"
+#include "core/figure/experts_figure.h"
 #include "core/figure/number_format.h"
 #include "core/figure/result_access.h"
 
@@ -68,8 +69,7 @@ Figure layer_bars_figure(const ResultPtr& load, const ResultPtr& all, const Laye
     }
     if (whole != nullptr && present(*whole, r, e)) high = std::max(high, whole->at(r, e));
   }
-  const double x0 = 44;
-  const double x1 = width - 68;
+  const auto [x0, x1] = expert_columns(*share, width, true);
   const Scale y{0, nice_ceiling(high), std::max(40.0, height - 24), 28};
   draw_y_axis(b, y, x0, x1, TickFormat::percent, height > 180 ? 4 : 2);
   const double step = (x1 - x0) / static_cast<double>(order.size());
@@ -115,14 +115,14 @@ Figure layer_bars_figure(const ResultPtr& load, const ResultPtr& all, const Laye
     }
   }
   b.dashed({x0, y(uniform)}, {x1, y(uniform)}, Paint::of(ColorRole::text_2));
-  b.text({x1 + 6, y(uniform) + 4}, "uniform", FontRole::axis, Paint::of(ColorRole::text_3));
+  if (width - x1 > 60) b.text({x1 + 8, y(uniform) + 4}, "uniform", FontRole::axis, Paint::of(ColorRole::text_3));
   const std::string& filter = load->provenance.filter;
   const std::string bars = !options.filter_name.empty() ? options.filter_name
                            : filter.empty()             ? "all tokens"
                                                         : "filtered tokens";
   const std::string head =
       share->row_names[r] + (whole != nullptr ? ", " + bars + " against all tokens" : ", share of slots");
-  b.text({0, 13}, fit_text(head, FontRole::head, width * 0.45), FontRole::head, Paint::of(ColorRole::text_1));
+  b.text({8, 13}, fit_text(head, FontRole::head, width * 0.45), FontRole::head, Paint::of(ColorRole::text_1));
   draw_legend(b, x1, width * 0.46, bars, paint, whole != nullptr, intervals);
   std::string caption = head + ". The dashed line is the even share, " + format_percent(uniform, 2) + ".";
   return std::move(b).finish(head, caption + n_sentence(*load), load);

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <limits>
 
+#include "core/figure/affinity_matrix_figure.h"
 #include "core/figure/number_format.h"
 #include "core/figure/result_access.h"
 
@@ -66,7 +67,7 @@ class SeriesPainter {
         x_low_ = std::min(x_low_, v);
         x_high_ = std::max(x_high_, v);
       }
-      label_width_ = std::max(label_width_, text_width(s->title, FontRole::axis));
+      label_width_ = std::max(label_width_, text_width(label_of(*s), FontRole::axis));
       if (!s->x_names.empty()) names_ = s;
     }
     if (!std::isfinite(high_)) high_ = 1;
@@ -98,6 +99,21 @@ class SeriesPainter {
     if (x_high_ == x_low_) x_.start = x_.end = (x0_ + x1_) / 2;
   }
 
+  const std::string& label_of(const Series& s) const {
+    const auto it = options_.labels.find(s.name);
+    return it == options_.labels.end() ? s.title : it->second;
+  }
+
+  // The router row of a point: by its name where the rows are known, else by its place.
+  std::size_t row_of(const Series& s, std::size_t i) const {
+    if (options_.row_names.empty() || s.x_names.empty()) return i;
+    const auto it = std::find(options_.row_names.begin(), options_.row_names.end(), s.x_names[i]);
+    return it == options_.row_names.end() ? i : static_cast<std::size_t>(it - options_.row_names.begin());
+  }
+  bool marked(const Series& s, std::size_t i) const {
+    return options_.marked && *options_.marked == (options_.rows_on_x ? row_of(s, i) : i);
+  }
+
   std::string x_name(const Series& s, std::size_t i) const {
     if (!s.x_names.empty()) return s.x_names[i];
     return (options_.rows_on_x ? "L" : "") + format_short(s.x[i], 6);
@@ -115,12 +131,12 @@ class SeriesPainter {
         const std::string name = x_name(*s, i);
         const double wide = text_width(name, FontRole::tick);
         const double at = x_(s->x[i]);
-        const bool marked = options_.marked && *options_.marked == i;
+        const bool bold = marked(*s, i);
         if (at - wide / 2 < last + 6) continue;
         last = at + wide / 2;
-        b_.text({at, y + 14}, name, FontRole::tick, Paint::of(marked ? ColorRole::text_1 : ColorRole::text_2),
+        b_.text({at, y + 14}, name, FontRole::tick, Paint::of(bold ? ColorRole::text_1 : ColorRole::text_2),
                 Anchor::middle)
-            .bold = marked;
+            .bold = bold;
       }
     }
     if (!x_title().empty())
@@ -184,15 +200,12 @@ class SeriesPainter {
       run.push_back(at);
       last = at;
       if (reference) continue;
-      const bool marked = first && options_.marked && *options_.marked == i;
+      const bool accent = first && marked(s, i);
       const int pick = point_pick(s, i);
       if (whiskers && std::isfinite(s.low[i]) && std::isfinite(s.high[i]))
         b_.whisker(at.x, y_(s.low[i]), y_(s.high[i]), 3, paint, pick);
-      b_.circle(at,
-                marked                       ? 5
-                : first || options_.coloured ? 3
-                                             : 2,
-                marked ? Paint::of(ColorRole::accent) : paint, layer::over_data, pick);
+      const double radius = accent ? 5 : first || options_.coloured ? 3 : 2;
+      b_.circle(at, radius, accent ? Paint::of(ColorRole::accent) : paint, layer::over_data, pick);
       if (options_.value_labels && first) value_label(s, i, at);
     }
     flush();
@@ -207,17 +220,22 @@ class SeriesPainter {
       words += ", " + words_of(s.low[i], options_.format) + " to " + words_of(s.high[i], options_.format);
     if (!s.n.empty() && std::isfinite(s.n[i])) words += "\nn = " + format_count(s.n[i]);
     decltype(Pick::what) what;
-    if (options_.rows_on_x) what = static_cast<std::int32_t>(i);
+    if (options_.rows_on_x) what = static_cast<std::int32_t>(row_of(s, i));
     return b_.pick(what, words);
   }
 
+  // The same number of decimals beside every point.
   void value_label(const Series& s, std::size_t i, Point at) {
-    std::string words =
-        options_.format == TickFormat::percent ? format_percent(s.y[i]) : words_of(s.y[i], options_.format);
-    const double half = text_width(words, FontRole::tick) / 2;
-    if (at.x - half < last_value_ + 4 || at.x + half > x1_) return;
-    last_value_ = at.x + half;
-    b_.text({at.x, std::max(10.0, at.y - 9)}, words, FontRole::tick, Paint::of(ColorRole::text_1), Anchor::middle);
+    const int decimals = high_ < 2 ? 3 : high_ < 20 ? 2 : 1;
+    const std::string words =
+        options_.format == TickFormat::percent ? format_percent(s.y[i]) : format_number(s.y[i], decimals);
+    const double wide = text_width(words, FontRole::tick);
+    // Beside the point where a whisker stands above it.
+    const bool whisker = !s.low.empty() && !s.high.empty() && std::isfinite(s.low[i]) && std::isfinite(s.high[i]);
+    const double left = whisker ? at.x + 6 : at.x - wide / 2;
+    if (left < last_value_ + 4 || left + wide > x1_) return;
+    last_value_ = left + wide;
+    b_.text({left, std::max(10.0, at.y - 9)}, words, FontRole::tick, Paint::of(ColorRole::text_1));
   }
 
   struct EndLabel {
@@ -226,7 +244,7 @@ class SeriesPainter {
     ColorRole role;
   };
   void end_label(const Series& s, Point at, ColorRole role) {
-    if (labels_ && !s.title.empty()) ends_.push_back({s.title, at.y, role});
+    if (labels_ && !label_of(s).empty()) ends_.push_back({label_of(s), at.y, role});
   }
   // Labels at the right, moved apart until none touches another.
   void place_labels() {
@@ -295,23 +313,35 @@ Figure series_figure(const ResultPtr& result, const SeriesOptions& options, doub
 }
 
 Figure affinity_strength_figure(const ResultPtr& affinity, bool mutual_information, const Selection& selection,
-                                double width, double height) {
+                                double width, double height, const std::vector<std::string>& row_names) {
   SeriesOptions options;
-  options.names = mutual_information ? std::vector<std::string>{"mutual_information", "mutual_information_null"}
-                                     : std::vector<std::string>{"strength", "strength_null"};
+  const std::string name = mutual_information ? "mutual_information" : "strength";
+  options.names = {name, name + "_null", name + "_floor"};
   options.rows_on_x = true;
+  options.row_names = row_names;
   options.value_labels = true;
   options.marked = selected_row(selection);
+  const AffinityRows rows = affinity ? affinity_rows(*affinity) : AffinityRows{};
+  options.labels = {{name, "distance " + std::to_string(rows.to - rows.from)},
+                    {name + "_null", "shuffle null, 95\u202F%"},
+                    {name + "_floor", "uniform"}};
+  options.title = mutual_information ? "Mutual information of neighbouring layers" : "Affinity strength by layer";
+  options.x_title = "first layer of the pair";
+  options.y_title = mutual_information ? "I / ln E" : "mean strongest P(j | i)";
   return series_figure(affinity, options, width, height);
 }
 
 Figure entropy_figure(const ResultPtr& routing_entropy, bool margin, const Selection& selection, double width,
-                      double height) {
+                      double height, const std::vector<std::string>& row_names) {
   SeriesOptions options;
-  options.names = {margin ? "margin" : "entropy"};
+  const bool from_logits = routing_entropy && find_line(*routing_entropy, "entropy") != nullptr;
+  const std::string name = margin ? "margin" : from_logits ? "entropy" : "gate_entropy";
+  options.names = {name, name + "_uniform"};
   options.rows_on_x = true;
+  options.row_names = row_names;
   options.value_labels = true;
   options.marked = selected_row(selection);
+  options.labels = {{name, "mean, quartiles"}, {name + "_uniform", "even choice"}};
   return series_figure(routing_entropy, options, width, height);
 }
 

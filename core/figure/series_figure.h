@@ -2,6 +2,7 @@
 // intervals as whiskers. Used by every view and by reports; pure functions, any thread.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,10 +18,12 @@ struct SeriesOptions {
   TickFormat format = TickFormat::number;
   bool from_zero = true;                // the y axis begins at zero; bars and shares must
   bool value_labels = false;            // numbers beside the points, where they fit
-  bool rows_on_x = false;               // points are router rows in order: picks are rows, labels "L0"
+  bool rows_on_x = false;               // points are router rows: picks are rows
+  std::vector<std::string> row_names;   // of all rows of the trace, to find a point's row; empty = points are all rows
   bool coloured = false;                // categorical colours instead of text 1 and greys
-  std::optional<std::size_t> marked;    // index of the point with the accent dot
+  std::optional<std::size_t> marked;    // index of the point with the accent dot; a row's with rows_on_x
   std::string title, y_title, x_title;  // empty = from the Result
+  std::map<std::string, std::string> labels;  // series name -> direct label instead of its title
 };
 
 // Series of a role null_band are drawn as bands from low to high, of role reference as dashed lines.
@@ -30,10 +33,12 @@ struct SeriesOptions {
 // Affinity strength by layer with its shuffle null, from a Result of `affinity`; the point of the selected link's or
 // expert's row is marked. `mutual_information` chooses I(rank-1 experts) / ln E instead of the strength.
 [[nodiscard]] MOESCOPE_API Figure affinity_strength_figure(const ResultPtr& affinity, bool mutual_information,
-                                                           const Selection& selection, double width, double height);
+                                                           const Selection& selection, double width, double height,
+                                                           const std::vector<std::string>& row_names = {});
 
 // Routing entropy or margin by layer with quartiles, from a Result of `routing_entropy`.
 [[nodiscard]] MOESCOPE_API Figure entropy_figure(const ResultPtr& routing_entropy, bool margin,
-                                                 const Selection& selection, double width, double height);
+                                                 const Selection& selection, double width, double height,
+                                                 const std::vector<std::string>& row_names = {});
 
 }  // namespace moescope

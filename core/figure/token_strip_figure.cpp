@@ -63,19 +63,24 @@ bool is_selected(const Selection& selection, std::size_t row, int expert) {
                      [&](const ExpertRef& s) { return s.row == row && static_cast<int>(s.expert) == expert; });
 }
 
+// Chips of selected rows first, then every label that touches nothing placed before.
 void draw_row_labels(FigureBuilder& b, const Matrix& expert, const Selection& selection, double y0, double row_height) {
-  double last = -100;
-  for (std::size_t r = 0; r < expert.rows(); ++r) {
-    const double y = y0 + (static_cast<double>(r) + 0.5) * row_height + 3;
-    const bool selected =
-        std::any_of(selection.experts.begin(), selection.experts.end(), [&](const ExpertRef& s) { return s.row == r; });
-    if (!selected && y - last < 12) continue;
-    last = y;
-    if (selected) {
-      b.chip({label_width - 14, y + 0.5}, expert.row_names[r], Anchor::end);
-    } else {
-      b.text({label_width - 14, y}, expert.row_names[r], FontRole::mono_small, Paint::of(ColorRole::text_2),
-             Anchor::end);
+  std::vector<double> taken;
+  for (const bool chips : {true, false}) {
+    for (std::size_t r = 0; r < expert.rows(); ++r) {
+      const double y = y0 + (static_cast<double>(r) + 0.5) * row_height + 3;
+      const bool selected = std::any_of(selection.experts.begin(), selection.experts.end(),
+                                        [&](const ExpertRef& s) { return s.row == r; });
+      const double reach = chips ? 18 : selection.experts.empty() ? 12 : 15;
+      const bool free = std::none_of(taken.begin(), taken.end(), [&](double at) { return std::abs(at - y) < reach; });
+      if (selected != chips || !free) continue;
+      taken.push_back(y);
+      if (chips) {
+        b.chip({label_width - 14, y + 0.5}, expert.row_names[r], Anchor::end);
+      } else {
+        b.text({label_width - 14, y}, expert.row_names[r], FontRole::mono_small, Paint::of(ColorRole::text_2),
+               Anchor::end);
+      }
     }
   }
 }

@@ -185,7 +185,7 @@ ResultPtr tokens_result() {
   result->provenance.tokens = 2136;
   Table table;
   table.name = "tokens";
-  table.columns = {{"token", "", 0}, {"id", "", 0}, {"count", "", 0}, {"share_of_uses", "", 3}};
+  table.columns = {{"token", "", 0}, {"id", "", 0}, {"count", "", 0}, {"share_of_occurrences", "", 3}};
   const auto row = [&](const char* token, std::int64_t id, std::int64_t count, double share) {
     table.rows.push_back({std::string(token), id, count, share});
   };
