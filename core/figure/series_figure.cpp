@@ -17,6 +17,9 @@ namespace {
 
 using Role = Series::Role;
 
+// With more points than this, intervals are a band instead of whiskers.
+constexpr std::size_t most_whiskers = 30;
+
 std::string words_of(double value, TickFormat format) {
   if (format == TickFormat::percent) return format_percent(value);
   return format == TickFormat::count ? format_count(value) : format_short(value);
@@ -91,7 +94,7 @@ class SeriesPainter {
     labels_ = series_.size() > 1 && b_.width() >= 260;
     label_width_ = std::min(label_width_, 0.28 * b_.width());
     x1_ = b_.width() - (labels_ ? label_width_ + 20 : 16);
-    const double top = axis_title().empty() ? 14 : 28;
+    const double top = (axis_title().empty() ? 14 : 28) + (options_.value_labels ? 10 : 0);
     const double bottom = x_title().empty() ? 24 : 40;
     y_ = {low_, high_, std::max(top + 10, b_.height() - bottom), top};
     const double inset = std::min(24.0, 0.06 * (x1_ - x0_));
@@ -173,6 +176,20 @@ class SeriesPainter {
     b_.polygon(std::move(outline), Paint::of(ColorRole::null_band), layer::band, b_.pick(std::monostate{}, words));
   }
 
+  // Intervals of many points, as one band in the line's colour.
+  void draw_interval_band(const Series& s, Paint paint) {
+    std::vector<Point> upper;
+    std::vector<Point> lower;
+    for (std::size_t i = 0; i < s.x.size(); ++i) {
+      if (!std::isfinite(s.x[i]) || !std::isfinite(s.low[i]) || !std::isfinite(s.high[i])) continue;
+      upper.push_back({x_(s.x[i]), y_(s.high[i])});
+      lower.push_back({x_(s.x[i]), y_(s.low[i])});
+    }
+    upper.insert(upper.end(), lower.rbegin(), lower.rend());
+    paint.alpha = 0.16;
+    b_.polygon(std::move(upper), paint, layer::band);
+  }
+
   // The first line is text 1 and solid, the others grey and dashed; or categories with dashes after the sixth.
   void draw_line(const Series& s, int index) {
     static const std::array<std::vector<double>, 3> dashes = {std::vector<double>{}, {5, 3}, {1.5, 3}};
@@ -190,7 +207,10 @@ class SeriesPainter {
       mark.dash = reference ? std::vector<double>{3, 3} : dashes[std::min<std::size_t>(kind, 2)];
       run.clear();
     };
-    const bool whiskers = !s.low.empty() && !s.high.empty();
+    const bool intervals = !s.low.empty() && !s.high.empty();
+    const bool dense = s.x.size() > most_whiskers;
+    if (intervals && dense && !reference) draw_interval_band(s, paint);
+    const bool whiskers = intervals && !dense;
     for (std::size_t i = 0; i < s.x.size(); ++i) {
       if (!std::isfinite(s.x[i]) || !std::isfinite(s.y[i])) {
         flush();  // a gap in the data is a gap in the line
@@ -204,7 +224,7 @@ class SeriesPainter {
       const int pick = point_pick(s, i);
       if (whiskers && std::isfinite(s.low[i]) && std::isfinite(s.high[i]))
         b_.whisker(at.x, y_(s.low[i]), y_(s.high[i]), 3, paint, pick);
-      const double radius = accent ? 5 : first || options_.coloured ? 3 : 2;
+      const double radius = accent ? 5 : dense ? 1.2 : first || options_.coloured ? 3 : 2;
       b_.circle(at, radius, accent ? Paint::of(ColorRole::accent) : paint, layer::over_data, pick);
       if (options_.value_labels && first) value_label(s, i, at);
     }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/analysis/analysis.h"
 #include "core/report/report_parts.h"
 
 namespace moescope {
@@ -59,9 +60,14 @@ void gather(const ReportTrace& trace, const std::string& prefix, Report& report)
     std::string name = prefix + key;
     std::replace(name.begin(), name.end(), '/', '-');
     report.data.push_back({name, result});
-    for (const std::string& caveat : result->caveats)
-      if (std::find(report.caveats.begin(), report.caveats.end(), caveat) == report.caveats.end())
-        report.caveats.push_back(caveat);
+    // Several Results of one analysis say much the same: each sentence once, under the analysis's name.
+    const AnalysisSpec* spec = find_analysis(result->provenance.analysis);
+    const std::string title = spec != nullptr ? spec->title : result->title;
+    for (const std::string& caveat : result->caveats) {
+      const std::string sentence = title + ": " + caveat;
+      if (std::find(report.caveats.begin(), report.caveats.end(), sentence) == report.caveats.end())
+        report.caveats.push_back(sentence);
+    }
   }
 }
 

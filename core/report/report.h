@@ -32,7 +32,8 @@ struct ReportFigure {
   std::string key;  // "load", unique in the report
   int number = 0;   // from 1, in order of appearance
   Figure figure;
-  ResultPtr data;  // for CSV; null = none
+  ResultPtr data;     // for CSV; null = none
+  bool half = false;  // half as wide as the text: two in a row stand side by side
 };
 struct ReportTable {
   struct Column {

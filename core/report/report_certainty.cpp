@@ -28,11 +28,13 @@ Draft certainty_section(const ReportTrace& trace) {
   if (entropy == nullptr || !extremes(entropy->y).any()) return std::nullopt;
   const Extremes e = extremes(entropy->y);
   Sentence s;
-  s.say(full ? "Routing entropy, over all experts, runs from " : "The entropy among the chosen experts runs from ");
-  s.strong(format_number(e.low, 2) + " nats")
-      .say(" in " + x_name(*entropy, e.least) + " to ")
-      .strong(format_number(e.high, 2) + " nats");
-  s.say(" in " + x_name(*entropy, e.most));
+  s.say(full ? "Routing entropy, over all experts, " : "The entropy among the chosen experts ");
+  if (e.high - e.low < 0.005) {
+    s.say("is ").strong(format_number(e.high, 2) + " nats").say(" in every layer");
+  } else {
+    s.say("runs from ").strong(format_number(e.low, 2) + " nats").say(" in " + x_name(*entropy, e.least) + " to ");
+    s.strong(format_number(e.high, 2) + " nats").say(" in " + x_name(*entropy, e.most));
+  }
   if (const Series* even = find_line(*result, name + "_uniform"); even != nullptr && extremes(even->y).any())
     s.say("; an even choice would have " + format_number(extremes(even->y).high, 2));
   s.say(" (").figure("entropy").say(").");
@@ -46,6 +48,7 @@ Draft certainty_section(const ReportTrace& trace) {
         .say(").");
   }
   draft.summary.push_back(s.done());
+  draft.section.blocks.emplace_back(draft.summary.back());
   Figure figure = entropy_figure(result, false, {}, text_column, 220);
   figure.caption =
       entropy->title + " by layer, mean with quartiles over tokens; dashed: an even choice." + n_sentence(*result);
@@ -78,6 +81,7 @@ Draft loss_section(const ReportTrace& trace) {
     s.say(", a perplexity of " + format_number(p->estimate.value, 1));
   s.say(", n = " + format_count(mean->estimate.n) + ".");
   draft.summary.push_back(s.done());
+  draft.section.blocks.emplace_back(draft.summary.back());
   if (const Table* by_tag = find_table(*result, "by_tag"); by_tag != nullptr && !by_tag->rows.empty()) {
     ReportTable table;
     table.title = "Loss by tag";

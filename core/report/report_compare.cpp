@@ -100,9 +100,9 @@ Draft comparison_section(const std::vector<ReportTrace>& traces) {
     SeriesOptions options;
     options.names = {s.name};
     options.value_labels = true;
-    Figure figure = series_figure(result, options, text_column, 180);
+    Figure figure = series_figure(result, options, text_column / 2 - 8, 180);
     figure.caption = s.title + ", trace by trace.";
-    draft.section.blocks.emplace_back(ReportFigure{"compare-" + s.name, 0, std::move(figure), result});
+    draft.section.blocks.emplace_back(ReportFigure{"compare-" + s.name, 0, std::move(figure), result, true});
   }
   const Measure& effective = measures[0];
   if (std::isfinite(effective.values.front()) && std::isfinite(effective.values.back())) {

@@ -98,9 +98,9 @@ class HtmlWriter {
 
   void write_block(const ReportFigure& f) {
     const std::string file = safe_name("figure-" + std::to_string(f.number) + "-" + f.key);
-    out_ +=
-        fmt::format("<figure id=\"figure-{}\">\n{}\n<figcaption><b>Figure {}.</b> {} <span class=\"links\">", f.number,
-                    figure_to_svg(f.figure, Theme::light, false), f.number, escape_markup(f.figure.caption));
+    out_ += fmt::format("<figure id=\"figure-{}\"{}>\n{}\n<figcaption><b>Figure {}.</b> {} <span class=\"links\">",
+                        f.number, f.half ? " class=\"half\"" : "", figure_to_svg(f.figure, Theme::light, false),
+                        f.number, escape_markup(f.figure.caption));
     out_ += data_link("SVG", file + ".svg", "image/svg+xml", figure_to_svg(f.figure, Theme::light, true));
     if (f.data) out_ += " " + data_link("CSV", file + ".csv", "text/csv;charset=utf-8", result_to_csv(*f.data));
     out_ += "</span></figcaption>\n</figure>\n";

@@ -27,13 +27,16 @@ h1{font-size:26px;line-height:34px;font-weight:600;margin:0 0 6px}
 h2{font-size:17px;line-height:24px;font-weight:600;margin:30px 0 10px}
 h3{font-size:14px;line-height:20px;font-weight:600;margin:20px 0 8px}
 p{margin:0 0 12px;overflow-wrap:anywhere}
+p a{white-space:nowrap}
 figure{margin:18px 0 22px;break-inside:avoid}
 figure svg{display:block;max-width:100%;height:auto;overflow:visible}
+figure.half{display:inline-block;width:calc(50% - 6px);vertical-align:top;margin:8px 0 14px}
+figure.half:nth-of-type(odd){margin-right:8px}
 figcaption{font-size:12px;line-height:18px;color:var(--text2);margin-top:10px}
 figcaption b{color:var(--text1)}
 table{border-collapse:collapse;width:100%;margin:10px 0 18px;font-size:12px;line-height:18px}
 caption{text-align:left;font-weight:600;font-size:13px;padding-bottom:4px}
-th,td{text-align:left;padding:3px 10px 3px 0;border-bottom:1px solid var(--line);vertical-align:top;font-weight:400;overflow-wrap:anywhere}
+th,td{text-align:left;padding:3px 10px 3px 0;border-bottom:1px solid var(--line);vertical-align:top;font-weight:400;overflow-wrap:break-word}
 thead th{font-size:11px;color:var(--text2)}
 tbody th{color:var(--text1)}
 td.num,th.num{text-align:right;padding-right:0;padding-left:10px;white-space:nowrap}
