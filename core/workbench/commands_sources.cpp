@@ -123,24 +123,16 @@ Expected<nlohmann::json> activate(WorkbenchState& state, const nlohmann::json& a
   return state.act(std::move(action));
 }
 
-// The sample's model and its trace are two actions of opening; the reply is the trace's.
+// The sample's model, then the trace of its held-out text, which is shown. One action each; the reply is the trace's.
 Expected<nlohmann::json> open_sample(WorkbenchState& state) {
-  const auto folder = find_resource("sample");
-  if (!folder) return fail(folder.error());
-  auto model = open_path(*folder);
-  if (!model) return fail(model.error());
-  auto reply = adopt(state, std::move(*model), "sample.open");
-  std::vector<std::filesystem::path> traces;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(*folder, error)) {
-    if (entry.path().string().ends_with(".routes.safetensors")) traces.push_back(entry.path());
-  }
-  std::sort(traces.begin(), traces.end());
-  for (const auto& path : traces) {
+  Expected<nlohmann::json> reply = nlohmann::json();
+  for (const char* name : {"sample/model", "sample/traces/held-out.routes.safetensors"}) {
+    const auto path = find_resource(name);
+    if (!path) return fail(path.error());
+    auto opened = open_path(*path);
+    if (!opened) return fail(opened.error());
+    reply = adopt(state, std::move(*opened), "sample.open");
     if (!reply) return reply;
-    auto trace = open_path(path);
-    if (!trace) return fail(trace.error());
-    reply = adopt(state, std::move(*trace), "sample.open");
   }
   return reply;
 }

@@ -1,0 +1,198 @@
+// What the workbench does in jobs: Results, exports and runs.
+#include <gmock/gmock.h>
+
+#include <iterator>
+
+#include "core/model/synth.h"
+#include "core/session/session.h"
+#include "core/workbench/workbench.h"
+#include "tests/core/workbench/workbench_fixture.h"
+
+namespace moescope {
+namespace {
+
+using testing::HasSubstr;
+
+TEST_F(WorkbenchTest, AResultIsComputedOnceAndThenAtHandAtOnce) {
+  must("source.open", {{"path", trace_file.string()}});
+  ResultPtr first;
+  bool at_once = false;
+  workbench->request_result("load", "expert_load", {}, [&](const Expected<ResultPtr>& result) {
+    ASSERT_TRUE(result) << result.error().text();
+    first = *result;
+  });
+  EXPECT_FALSE(first) << "computed off the main thread";
+  workbench->wait_for_jobs();
+  ASSERT_TRUE(first);
+  workbench->request_result("load", "expert_load", {{"weighting", "slots"}}, [&](const Expected<ResultPtr>& result) {
+    at_once = true;
+    EXPECT_EQ(*result, first) << "spelling out a default is the same request";
+  });
+  EXPECT_TRUE(at_once);
+}
+
+TEST_F(WorkbenchTest, ResultsAreKeptInTheSessionAcrossRuns) {
+  const auto file = folder / "study.moescope";
+  must("session.new", {{"path", file.string()}});
+  must("source.open", {{"path", trace_file.string()}});
+  const auto computed = workbench->compute_result("expert_load", {});
+  ASSERT_TRUE(computed) << computed.error().text();
+  const auto before = result_to_json(**computed);
+  start();
+  must("session.open", {{"path", file.string()}});
+  bool at_once = false;
+  workbench->request_result("load", "expert_load", {}, [&](const Expected<ResultPtr>& result) {
+    ASSERT_TRUE(result);
+    at_once = true;
+    EXPECT_EQ(result_to_json(**result), before);
+  });
+  EXPECT_TRUE(at_once);
+}
+
+TEST_F(WorkbenchTest, AResultFollowsTheFilter) {
+  must("source.open", {{"path", trace_file.string()}});
+  const auto all = workbench->compute_result("expert_load", {});
+  must("filter.set", {{"text", "domain == \"code\""}});
+  const auto code = workbench->compute_result("expert_load", {});
+  ASSERT_TRUE(all && code);
+  EXPECT_EQ((*all)->provenance.tokens, 40U);
+  EXPECT_EQ((*code)->provenance.tokens, 20U);
+  EXPECT_EQ((*code)->provenance.filter, "domain == \"code\"");
+}
+
+TEST_F(WorkbenchTest, OnlyTheNewestRequestOfASlotIsAnswered) {
+  must("source.open", {{"path", trace_file.string()}});
+  int old_answers = 0, new_answers = 0;
+  for (int i = 0; i < 20; ++i) {
+    workbench->request_result("view", "affinity", {{"row", 0}, {"null_draws", 20 + i}},
+                              [&](const Expected<ResultPtr>&) { ++(i < 19 ? old_answers : new_answers); });
+  }
+  workbench->wait_for_jobs();
+  EXPECT_EQ(old_answers, 0);
+  EXPECT_EQ(new_answers, 1);
+}
+
+TEST_F(WorkbenchTest, WithoutATraceOrWithABadParameterTheAnswerIsAnError) {
+  int errors = 0;
+  const auto count = [&](const Expected<ResultPtr>& result) { errors += result ? 0 : 1; };
+  workbench->request_result("a", "expert_load", {}, count);
+  EXPECT_EQ(errors, 1);
+  must("source.open", {{"path", trace_file.string()}});
+  workbench->request_result("a", "expert_load", {{"weighting", "nonsense"}}, count);
+  workbench->request_result("b", "no_such_analysis", {}, count);
+  workbench->wait_for_jobs();
+  EXPECT_EQ(errors, 3);
+}
+
+TEST_F(WorkbenchTest, ExportsAResultBySuffix) {
+  must("source.open", {{"path", trace_file.string()}});
+  must("result.export", {{"analysis", "expert_load"}, {"path", (folder / "r.csv").string()}});
+  must("result.export", {{"analysis", "expert_load"}, {"path", (folder / "r.json").string()}});
+  EXPECT_FALSE(run("result.export", {{"analysis", "expert_load"}, {"path", (folder / "r.xls").string()}}));
+  EXPECT_THAT(run("result.export", {{"analysis", "nonsense"}, {"path", "x.csv"}}).error().advice,
+              HasSubstr("expert_load"));
+  workbench->wait_for_jobs();
+  EXPECT_GT(std::filesystem::file_size(folder / "r.csv"), 100U);
+  std::ifstream in(folder / "r.json");
+  EXPECT_TRUE(result_from_json(nlohmann::json::parse(in)));
+}
+
+class RunTest : public WorkbenchTest {
+ protected:
+  void SetUp() override {
+    WorkbenchTest::SetUp();
+    SynthOptions synth;
+    synth.layers = 1;
+    synth.hidden = 16;
+    synth.intermediate = 16;
+    synth.heads = 2;
+    synth.vocabulary = 50257;
+    synth.max_positions = 64;
+    synth.tokenizer = std::filesystem::path(MOESCOPE_TEST_DATA) / "tokenizers" / "gpt2.tokenizer.json";
+    const auto made = write_random_checkpoint(synth, folder / "model");
+    ASSERT_TRUE(made) << made.error().text();
+  }
+};
+
+TEST_F(RunTest, APromptBecomesATraceThatIsShownAndKept) {
+  EXPECT_THAT(run("run.prompt", {{"text", "Hello"}}).error().what, HasSubstr("open a checkpoint"));
+  must("source.open", {{"path", (folder / "model").string()}});
+  ASSERT_NE(workbench->active_checkpoint(), nullptr);
+  must("run.prompt", {{"text", "Hello, wide world"}, {"format", "raw"}});
+  workbench->wait_for_jobs();
+  EXPECT_FALSE(workbench->last_error()) << workbench->last_error()->text();
+  ASSERT_NE(workbench->active_trace(), nullptr);
+  EXPECT_TRUE(workbench->active_trace()->trace);
+  EXPECT_EQ(workbench->prompts().at(0).text, "Hello, wide world");
+  ASSERT_EQ(engine->last.sequences.size(), 1U);
+  EXPECT_EQ(engine->last.sequences[0].text, "Hello, wide world");
+  EXPECT_EQ(engine->last.sequences[0].spans.size(), engine->last.sequences[0].ids.size());
+  EXPECT_FALSE(run("run.prompt", {{"text", "x"}, {"format", "nonsense"}}));
+}
+
+TEST_F(RunTest, AWorkerThatDiedIsAnErrorAndTheNextRunWorks) {
+  must("source.open", {{"path", (folder / "model").string()}});
+  engine->die = true;
+  const auto job = must("run.prompt", {{"text", "Hello"}})["job"];
+  workbench->wait_for_jobs();
+  ASSERT_TRUE(workbench->last_error());
+  EXPECT_EQ(workbench->last_error()->kind, ErrorKind::module);
+  EXPECT_EQ(workbench->sources().size(), 1U);
+  bool listed = false;
+  for (const JobStatus& status : workbench->jobs()) listed |= status.id == job && status.state == JobState::failed;
+  EXPECT_TRUE(listed);
+  engine->die = false;
+  must("run.prompt", {{"text", "Hello"}});
+  workbench->wait_for_jobs();
+  EXPECT_EQ(workbench->sources().size(), 2U);
+}
+
+TEST_F(RunTest, ACancelledRunChangesNothing) {
+  must("source.open", {{"path", (folder / "model").string()}});
+  engine->endless = true;
+  const auto job = must("run.prompt", {{"text", "Hello"}})["job"];
+  must("job.cancel", {{"id", job}});
+  workbench->wait_for_jobs();
+  EXPECT_FALSE(workbench->last_error());
+  EXPECT_EQ(workbench->sources().size(), 1U);
+  EXPECT_FALSE(run("job.cancel", {{"id", job}}));
+}
+
+TEST_F(RunTest, ACaptureCutsTextAndKeepsTags) {
+  must("source.open", {{"path", (folder / "model").string()}});
+  write(folder / "text.jsonl",
+        "{\"text\": \"one two three four five six seven eight\", \"domain\": \"prose\"}\n\n"
+        "{\"text\": \"int x;\", \"domain\": \"code\", \"year\": 1999}\n");
+  const auto out = folder / "out.routes.safetensors";
+  must("run.capture", {{"jsonl", (folder / "text.jsonl").string()},
+                       {"sequence_tokens", 3},
+                       {"out", out.string()},
+                       {"record", {{"router_logits", true}}}});
+  workbench->wait_for_jobs();
+  EXPECT_FALSE(workbench->last_error()) << workbench->last_error()->text();
+  const RunRequest& request = engine->last;
+  EXPECT_TRUE(request.record.router_logits);
+  ASSERT_GE(request.sequences.size(), 4U);
+  std::string joined;
+  for (std::size_t i = 0; i + 1 < request.sequences.size(); ++i) {
+    EXPECT_LE(request.sequences[i].ids.size(), 3U);
+    if (request.sequences[i].tags.at("domain") == "prose") joined += request.sequences[i].text;
+  }
+  EXPECT_EQ(joined, "one two three four five six seven eight");
+  EXPECT_EQ(request.sequences.back().tags.at("year"), "1999");
+  EXPECT_EQ(workbench->active_trace()->path, out);
+}
+
+TEST_F(RunTest, ACaptureRefusesBadInput) {
+  must("source.open", {{"path", (folder / "model").string()}});
+  EXPECT_EQ(run("run.capture").error().kind, ErrorKind::usage);
+  EXPECT_EQ(run("run.capture", {{"prompt", "a"}, {"ids", "1"}}).error().kind, ErrorKind::usage);
+  EXPECT_THAT(run("run.capture", {{"ids", "1,2,50257"}}).error().what, HasSubstr("50257"));
+  EXPECT_FALSE(run("run.capture", {{"ids", "1,two"}}));
+  EXPECT_FALSE(run("run.capture", {{"text_file", "/nowhere"}}));
+  write(folder / "bad.jsonl", "{\"text\": \"fine\"}\n{\"txt\": 1}\n");
+  EXPECT_THAT(run("run.capture", {{"jsonl", (folder / "bad.jsonl").string()}}).error().where, HasSubstr("line 2"));
+}
+
+}  // namespace
+}  // namespace moescope
