@@ -116,9 +116,9 @@ std::string announcement(const Checkpoint& checkpoint, const RunRequest& request
   if (record.token_loss) parts.emplace_back("its loss");
   const std::size_t tokens = token_count(request.sequences);
   const std::uint64_t each = record.bytes_per_token(rows, k, experts, checkpoint.spec().vocabulary);
-  return fmt::format("Recording per token: {}; {} per token, about {} for {} tokens in {} sequences", joined(parts),
+  return fmt::format("Recording per token: {}; {} per token, about {} for {} tokens in {} sequence{}", joined(parts),
                      byte_words(each), byte_words(each * tokens), with_commas(tokens),
-                     with_commas(request.sequences.size()));
+                     with_commas(request.sequences.size()), request.sequences.size() == 1 ? "" : "s");
 }
 
 Expected<RunRequest> make_request(const Checkpoint& checkpoint, const CaptureOptions& options) {
@@ -145,9 +145,10 @@ Expected<RunRequest> make_request(const Checkpoint& checkpoint, const CaptureOpt
 
 void tell(const RunSummary& summary) {
   const double rate = summary.seconds > 0 ? static_cast<double>(summary.tokens) / summary.seconds : 0;
-  note(fmt::format("{}: {} tokens in {} sequences, {:.1f} s ({:.0f} tokens/s) on {} in {}, peak memory {}",
-                   summary.trace_file, with_commas(summary.tokens), with_commas(summary.sequences), summary.seconds,
-                   rate, summary.device, summary.compute_type, byte_words(summary.peak_bytes)));
+  note(fmt::format("{}: {} tokens in {} sequence{}, {:.1f} s ({:.0f} tokens/s) on {} in {}, peak memory {}",
+                   summary.trace_file, with_commas(summary.tokens), with_commas(summary.sequences),
+                   summary.sequences == 1 ? "" : "s", summary.seconds, rate, summary.device, summary.compute_type,
+                   byte_words(summary.peak_bytes)));
   if (std::isfinite(summary.mean_loss)) {
     note(fmt::format("Mean loss {:.4f} nats, perplexity {:.2f}", summary.mean_loss, std::exp(summary.mean_loss)));
   }

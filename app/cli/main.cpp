@@ -29,6 +29,7 @@ int run(int argc, char** argv) {
   add_capture(app, chosen);
   add_analyze(app, chosen);
   add_session(app, chosen);
+  add_script(app, chosen);
   add_synth(app, chosen);
   add_tokenize(app, chosen);
   add_detokenize(app, chosen);

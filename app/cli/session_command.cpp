@@ -4,7 +4,6 @@
 #include "app/cli/commands.h"
 #include "app/cli/console.h"
 #include "app/cli/describe.h"
-#include "core/base/main_queue.h"
 #include "core/io/output_file.h"
 #include "core/session/session.h"
 #include "core/workbench/workbench.h"
@@ -26,10 +25,7 @@ Expected<Session> open_read_only(const std::string& path) {
 
 // Through the workbench's own commands, so that sources are checked and hashed as the desktop does it.
 Expected<void> run_new(const SessionCommandOptions& options) {
-  MainQueue queue;
-  WorkbenchOptions workbench_options;
-  workbench_options.post_to_main = [&queue](std::function<void()> work) { queue.post(std::move(work)); };
-  Workbench workbench(workbench_options);
+  Workbench workbench{WorkbenchOptions{}};
   const auto made = workbench.commands().run("session.new", {{"path", options.path}});
   if (!made) return fail(made.error());
   std::optional<Error> bad;

@@ -30,7 +30,7 @@ TEST(CliCapture, SaysWhatItWillStoreAndRecordsATrace) {
   const Outcome outcome =
       run_cli({"capture", golden, "--ids", "1,2,3,4,5", "--out", out, "--router-logits", "--device", "cpu", "--json"});
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("Recording per token: 6 expert ids, 6 gate weights, 16 router logits"),
-                                 HasSubstr("5 tokens in 1 sequences")));
+                                 HasSubstr("5 tokens in 1 sequence")));
   if (!has_engine()) {
     EXPECT_EQ(outcome.code, 3);
     EXPECT_THAT(outcome.err, HasSubstr("engine module"));
