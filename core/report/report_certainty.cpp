@@ -1,6 +1,7 @@
 // How sure the routers are (entropy and margin), and the loss of the model on this text.
 #include <cmath>
 
+#include "core/figure/histogram_figure.h"
 #include "core/figure/series_figure.h"
 #include "core/report/report_parts.h"
 
@@ -9,6 +10,28 @@ namespace {
 
 std::string x_name(const Series& s, std::size_t i) {
   return s.x_names.empty() ? format_short(s.x[i]) : s.x_names[i];
+}
+
+// Distribution over tokens in one layer, from a table of layer, from, to and tokens; nothing when it has no rows of it.
+std::optional<ReportFigure> distribution(const ResultPtr& result, const std::string& table_name,
+                                         const std::string& layer, const std::string& what, const std::string& unit) {
+  const Table* table = find_table(*result, table_name);
+  if (table == nullptr) return std::nullopt;
+  std::vector<double> edges;
+  std::vector<double> counts;
+  for (std::size_t r = 0; r < table->rows.size(); ++r) {
+    if (text_at(*table, r, find_column(*table, "layer")) != layer) continue;
+    if (edges.empty()) edges.push_back(number_at(*table, r, find_column(*table, "from")));
+    edges.push_back(number_at(*table, r, find_column(*table, "to")));
+    counts.push_back(number_at(*table, r, find_column(*table, "tokens")));
+  }
+  if (counts.empty()) return std::nullopt;
+  HistogramOptions options;
+  options.x_title = what + ", " + unit;
+  Figure figure = histogram_figure(result, edges, counts, options, text_column, 190);
+  figure.title = what + " of the tokens in " + layer;
+  figure.caption = figure.title + "; bars count tokens." + n_sentence(*result);
+  return ReportFigure{"distribution", 0, std::move(figure), result};
 }
 
 }  // namespace
@@ -60,6 +83,12 @@ Draft certainty_section(const ReportTrace& trace) {
         "tokens." +
         n_sentence(*result);
     draft.section.blocks.emplace_back(ReportFigure{"margin", 0, std::move(narrow), result});
+    const std::string layer = x_name(*margin, extremes(margin->y).least);
+    if (auto figure_of = distribution(result, "margin_histogram", layer, "Margin", "score"))
+      draft.section.blocks.emplace_back(std::move(*figure_of));
+  } else if (auto figure_of =
+                 distribution(result, name + "_histogram", x_name(*entropy, e.least), entropy->title, "nats")) {
+    draft.section.blocks.emplace_back(std::move(*figure_of));
   }
   return draft;
 }
