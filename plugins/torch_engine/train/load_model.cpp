@@ -59,6 +59,7 @@ Expected<LoadedModel> load_model(const std::filesystem::path& folder) {
     at::Tensor(p.tensor).copy_(as_float(*view).view(p.tensor.sizes()));
   }
   if (auto lost = checkpoint.fault()) return fail(*lost);
+  model.config_hash = checkpoint.config_hash();
   // The checkpoint owns its tokenizer: the pointer keeps both.
   model.tokenizer = std::shared_ptr<const Tokenizer>(*opened, checkpoint.tokenizer());
   return model;

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include "core/base/error.h"
 #include "core/model/tokenizer.h"
@@ -14,6 +15,7 @@ struct LoadedModel {
   ModelShape shape;
   blocks::ModelWeights weights;
   std::shared_ptr<const Tokenizer> tokenizer;
+  std::string config_hash;
 };
 
 // Errors (input): what opening a checkpoint says, a family other than olmoe, no tokenizer.

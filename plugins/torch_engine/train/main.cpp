@@ -11,19 +11,23 @@
 #include <exception>
 #include <map>
 
+#include "core/analysis/analysis.h"
 #include "core/base/threads.h"
+#include "core/trace/trace_file.h"
 #include "plugins/torch_engine/train/bpe_trainer.h"
 #include "plugins/torch_engine/train/corpus.h"
 #include "plugins/torch_engine/train/evaluate.h"
 #include "plugins/torch_engine/train/load_model.h"
 #include "plugins/torch_engine/train/model_files.h"
+#include "plugins/torch_engine/train/route_trace.h"
 #include "plugins/torch_engine/train/trainer.h"
 
 namespace moescope::train {
 namespace {
 
 struct Options {
-  std::string corpus, held_out, out, evaluate;
+  std::string corpus, held_out, out, evaluate, trace;
+  RouteTraceOptions trace_options;
   ModelShape shape;
   TrainSettings settings;
   int threads = 1;
@@ -54,6 +58,22 @@ Expected<bool> print_evaluation(const blocks::ModelWeights& weights, const Model
   std::fputs(table.c_str(), stdout);
   std::fflush(stdout);
   return passed;
+}
+
+// How much a token's experts at a layer say about its experts at the next, beside the band of the null.
+Expected<void> print_affinity(const Trace& trace) {
+  const auto everything = apply_filter(trace, "");
+  if (!everything) return Unexpected(everything.error());
+  const auto result = run_analysis("affinity", trace, *everything, {{"row", 0}});
+  if (!result) return Unexpected(result.error());
+  const Series* strength = result->find_series("strength");
+  const Series* null = result->find_series("strength_null");
+  if (strength == nullptr || null == nullptr || strength->y.size() != null->high.size()) return {};
+  fmt::print("\n{:<12} {:>20} {:>24}\n", "layers", "affinity strength", "null, 95 % band");
+  for (std::size_t i = 0; i < strength->y.size(); ++i) {
+    fmt::print("L{}-L{:<9} {:>19.4f} {:>15.4f}-{:.4f}\n", i, i + 1, strength->y[i], null->low[i], null->high[i]);
+  }
+  return {};
 }
 
 Expected<void> judged(const Expected<bool>& passed) {
@@ -117,9 +137,19 @@ Expected<void> run_evaluation(const Options& options) {
   if (!held_out) return Unexpected(held_out.error());
   const auto model = load_model(options.evaluate);
   if (!model) return Unexpected(model.error());
+  RouteTraceOptions trace_options = options.trace_options;
+  trace_options.name = std::filesystem::path(options.trace).filename().string();
+  const auto trace = record_routes(*model, *held_out, trace_options);
+  if (!trace) return Unexpected(trace.error());
+  if (!options.trace.empty()) {
+    if (auto done = write_trace(*trace, options.trace); !done) return done;
+  }
   const auto streams = tokenise(*documents, *model->tokenizer, Bpe::end_of_text);
   if (!streams) return Unexpected(streams.error());
-  return judged(print_evaluation(model->weights, model->shape, *model->tokenizer, *streams, *held_out));
+  const auto passed = print_evaluation(model->weights, model->shape, *model->tokenizer, *streams, *held_out);
+  if (!passed) return Unexpected(passed.error());
+  if (auto done = print_affinity(*trace); !done) return done;
+  return judged(passed);
 }
 
 int run(int argc, char** argv) {
@@ -130,6 +160,9 @@ int run(int argc, char** argv) {
   app.add_option("--held-out", o.held_out, "held-out text: JSON Lines {text, domain}");
   app.add_option("--out", o.out, "folder for the model; checkpoints go to step-NNNNN in it");
   app.add_option("--evaluate", o.evaluate, "check this model folder instead of training");
+  app.add_option("--trace", o.trace, "with --evaluate: also record the held-out text's routes in this file");
+  app.add_flag("--compact", o.trace_options.compact, "with --trace: float16 weights, no losses");
+  app.add_option("--trace-notes", o.trace_options.notes, "with --trace: a note kept in the file");
   app.add_option("--vocabulary", o.shape.vocabulary, "tokens of the tokenizer, bytes included");
   app.add_option("--hidden", o.shape.hidden, "hidden size");
   app.add_option("--layers", o.shape.layers, "decoder layers");
