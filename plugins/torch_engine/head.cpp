@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "plugins/torch_engine/blocks/kernels.h"
 #include "plugins/torch_engine/blocks/norm.h"
 
 namespace moescope::torch_engine {
@@ -51,9 +52,11 @@ void run_head(const Head& head, const at::Tensor& hidden, std::span<const std::i
     if (interrupt) interrupt();
     const std::int64_t rows = std::min(chunk, tokens - first);
     const at::Tensor logits = at::matmul(normed.narrow(0, first, rows), head.weight.t()).to(at::kFloat);
-    const at::Tensor target = targets.narrow(0, first, rows).unsqueeze(1);
-    const at::Tensor picked = at::gather(logits, 1, at::clamp_min(target, 0));
-    const at::Tensor loss = at::sub(at::logsumexp(logits, {1}, true), picked).cpu().contiguous();
+    const at::Tensor target = at::clamp_min(targets.narrow(0, first, rows), 0);
+    const at::Tensor loss =
+        blocks::kernels::usable(logits)
+            ? blocks::kernels::cross_entropy(logits, target)
+            : at::sub(at::logsumexp(logits, {1}), at::gather(logits, 1, target.unsqueeze(1)).squeeze(1)).cpu();
     losses.assign(loss.data_ptr<float>(), loss.data_ptr<float>() + rows);
     for (std::int64_t t = 0; t < rows; ++t) {
       if (next[static_cast<std::size_t>(first + t)] < 0) {

@@ -8,7 +8,6 @@
 
 #include <chrono>
 #include <cmath>
-#include <fstream>
 
 #include "core/base/process.h"
 #include "core/base/threads.h"
@@ -16,6 +15,7 @@
 #include "core/trace/trace_file.h"
 #include "plugins/torch_engine/forward.h"
 #include "plugins/torch_engine/interrupt.h"
+#include "plugins/torch_engine/memory.h"
 #include "plugins/torch_engine/trace_output.h"
 
 namespace moescope::torch_engine {
@@ -30,30 +30,11 @@ Expected<at::Device> choose_device(Device asked) {
   return at::Device(cuda && asked != Device::cpu ? at::kCUDA : at::kCPU);
 }
 
-// Memory that is free without swapping, or 0 when the system does not say.
-std::uint64_t available_memory() {
-  std::ifstream file("/proc/meminfo");
-  std::string name, unit;
-  std::uint64_t kilobytes = 0;
-  while (file >> name >> kilobytes) {
-    std::getline(file, unit);
-    if (name == "MemAvailable:") return kilobytes * 1024;
-  }
-  return 0;
-}
-
 // Whether all weights may stay in the compute type beside the mapped file.
 bool fits_resident(const Checkpoint& checkpoint, ComputeType type, at::Device device) {
-  if (!device.is_cpu()) return true;  // tried first; a device that is too small falls back to streaming
+  if (!device.is_cpu()) return true;  // tried first: Weights streams when the device turns out too small
   const std::uint64_t bytes = checkpoint.spec().parameters_total() * (type == ComputeType::float32 ? 4 : 2);
   return bytes < available_memory() / 2;
-}
-
-bool is_out_of_memory(const std::string& text) {
-  for (const char* sign : {"out of memory", "can't allocate memory", "not enough memory"}) {
-    if (text.find(sign) != std::string::npos) return true;
-  }
-  return false;
 }
 
 Unexpected out_of_memory(const std::string& what) {

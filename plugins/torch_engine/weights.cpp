@@ -5,6 +5,8 @@
 #include <cstring>
 #include <optional>
 
+#include "plugins/torch_engine/memory.h"
+
 namespace moescope::torch_engine {
 namespace {
 
@@ -108,6 +110,19 @@ Expected<blocks::LayerWeights> Weights::make_layer(std::uint32_t index, const bl
 
 Expected<const blocks::LayerWeights*> Weights::layer(std::uint32_t index, const blocks::Interrupt& interrupt) {
   if (resident_ && layers_[index]) return &*layers_[index];
+  if (resident_ && !device_.is_cpu()) {
+    try {
+      auto made = make_layer(index, interrupt);
+      if (!made) return fail(made.error());
+      return &layers_[index].emplace(std::move(*made));
+    } catch (const std::exception& e) {
+      if (!is_out_of_memory(e.what())) throw;
+      // The device cannot hold all layers: give back what it has and go on with one at a time.
+      resident_ = false;
+      layers_.assign(layers_.size(), std::nullopt);
+      lm_head_ = at::Tensor();
+    }
+  }
   streamed_ = blocks::LayerWeights();  // the last layer's copies go before the next one's come
   auto made = make_layer(index, interrupt);
   if (!made) return fail(made.error());

@@ -8,6 +8,7 @@
 #include <map>
 #include <numeric>
 
+#include "plugins/torch_engine/blocks/kernels.h"
 #include "plugins/torch_engine/blocks/norm.h"
 
 namespace moescope::blocks {
@@ -43,6 +44,36 @@ at::Tensor by_head(const at::Tensor& packed, std::int64_t batch, std::int64_t le
   return (repeat == 1 ? split : at::repeat_interleave(split, repeat, 1)).contiguous();
 }
 
+// The same without gradients on the CPU: one task per sequence and head, which no thread has to share. q, k [tokens, …]
+// are normed and rotated, v is not copied.
+at::Tensor attend_heads(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionShape& shape,
+                        const PackedSequences& sequences, const Interrupt& interrupt) {
+  const double scale = 1.0 / std::sqrt(static_cast<double>(shape.head_dim));
+  std::vector<std::int64_t> first{0};
+  for (const std::int64_t length : sequences.lengths) first.push_back(first.back() + length);
+  at::Tensor out = at::empty({q.size(0), shape.heads * shape.head_dim}, q.options());
+  const auto count = static_cast<std::int64_t>(sequences.lengths.size()) * shape.heads;
+  kernels::parallel_tasks(count, [&](std::int64_t task) {
+    const std::int64_t head = task % shape.heads, from = first[static_cast<std::size_t>(task / shape.heads)];
+    const std::int64_t length = first[static_cast<std::size_t>(task / shape.heads) + 1] - from;
+    const std::int64_t kv_head = head / (shape.heads / shape.kv_heads);
+    const auto part = [&](const at::Tensor& all, std::int64_t h) {
+      return all.narrow(0, from, length).narrow(1, h * shape.head_dim, shape.head_dim);
+    };
+    const at::Tensor query = part(q, head), keys = part(k, kv_head), values = part(v, kv_head);
+    at::Tensor mixed = part(out, head);
+    for (std::int64_t begin = 0; begin < length; begin += query_block) {
+      if (interrupt) interrupt();
+      const std::int64_t rows = std::min(query_block, length - begin), seen = begin + rows;
+      at::Tensor scores = at::mm(query.narrow(0, begin, rows), keys.narrow(0, 0, seen).t());
+      kernels::causal_softmax(scores, begin, scale);
+      at::Tensor place = mixed.narrow(0, begin, rows);
+      at::mm_out(place, scores, values.narrow(0, 0, seen));
+    }
+  });
+  return out;
+}
+
 }  // namespace
 
 at::Tensor causal_attention(const at::Tensor& x, const AttentionWeights& weights, const AttentionShape& shape,
@@ -66,6 +97,15 @@ at::Tensor causal_attention(const at::Tensor& x, const AttentionWeights& weights
   q = q.to(at::kFloat);
   k = k.to(at::kFloat);
   v = v.to(at::kFloat);
+  if (kernels::usable(q) && kernels::usable(k)) {
+    const double clip = shape.clip_qkv.value_or(-1.0);
+    q = kernels::norm_clip_rope(q, weights.q_norm, shape.norm_epsilon, clip, tables, shape.head_dim);
+    k = kernels::norm_clip_rope(k, weights.k_norm, shape.norm_epsilon, clip, tables, shape.head_dim);
+    if (shape.clip_qkv) v = at::clamp(v, -*shape.clip_qkv, *shape.clip_qkv);
+    const at::Tensor heads = attend_heads(q, k, v, shape, sequences, interrupt);
+    if (interrupt) interrupt();
+    return at::matmul(heads.to(x.scalar_type()), weights.o.t());
+  }
   if (weights.q_norm.defined()) q = rms_norm(q, weights.q_norm, shape.norm_epsilon);
   if (weights.k_norm.defined()) k = rms_norm(k, weights.k_norm, shape.norm_epsilon);
   if (shape.clip_qkv) {

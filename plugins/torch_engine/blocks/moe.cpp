@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "plugins/torch_engine/blocks/kernels.h"
+
 namespace moescope::blocks {
 
 Dispatch dispatch_by_expert(const at::Tensor& ids, std::int64_t experts) {
@@ -20,10 +22,14 @@ Dispatch dispatch_by_expert(const at::Tensor& ids, std::int64_t experts) {
   at::Tensor token_of = at::empty({filled}, local.options()), slot_of = at::empty({filled}, local.options());
   auto* token = token_of.data_ptr<std::int64_t>();
   auto* slot = slot_of.data_ptr<std::int64_t>();
+  out.places = at::empty({slots}, local.options());
+  auto* place_of = out.places.data_ptr<std::int64_t>();
   std::vector<std::int64_t> next(out.begin.begin(), out.begin.end() - 1);
   for (std::int64_t s = 0; s < slots; ++s) {
+    place_of[s] = -1;
     if (id[s] < 0) continue;
     const std::int64_t place = next[static_cast<std::size_t>(id[s])]++;
+    place_of[s] = place;
     token[place] = s / k;
     slot[place] = s;
   }
@@ -49,6 +55,24 @@ at::Tensor expert_mlp(const at::Tensor& x, const ExpertWeights& expert) {
 at::Tensor expert_outputs(const at::Tensor& x, const Dispatch& dispatch, const std::vector<ExpertWeights>& experts,
                           const Interrupt& interrupt) {
   const at::Tensor gathered = at::index_select(x, 0, dispatch.tokens);
+  if (kernels::usable(x)) {
+    // One expert per thread: the products of one are too small to share.
+    at::Tensor out = at::empty_like(gathered);
+    kernels::parallel_tasks(static_cast<std::int64_t>(experts.size()), [&](std::int64_t e) {
+      const auto i = static_cast<std::size_t>(e);
+      const std::int64_t rows = dispatch.begin[i + 1] - dispatch.begin[i];
+      if (rows == 0) return;
+      if (interrupt) interrupt();
+      const at::Tensor entries = gathered.narrow(0, dispatch.begin[i], rows);
+      at::Tensor place = out.narrow(0, dispatch.begin[i], rows);
+      if (experts[i].gate_up.defined()) {
+        at::mm_out(place, kernels::silu_product(at::mm(entries, experts[i].gate_up.t())), experts[i].down.t());
+      } else {
+        place.copy_(expert_mlp(entries, experts[i]));
+      }
+    });
+    return out;
+  }
   std::vector<std::int64_t> sizes;
   for (std::size_t e = 0; e < experts.size(); ++e) sizes.push_back(dispatch.begin[e + 1] - dispatch.begin[e]);
   // Split once: the gradient of a narrow per expert would be as large as the whole, for each expert.
@@ -63,6 +87,7 @@ at::Tensor expert_outputs(const at::Tensor& x, const Dispatch& dispatch, const s
 }
 
 at::Tensor combine(const at::Tensor& outputs, const Dispatch& dispatch, const at::Tensor& weights) {
+  if (kernels::usable(outputs)) return kernels::weighted_sum(outputs, dispatch.places, weights);
   const at::Tensor weight = at::index_select(weights.reshape({-1}), 0, dispatch.slots).unsqueeze(1);
   const at::Tensor zero = at::zeros({dispatch.token_count, outputs.size(1)}, outputs.options().dtype(at::kFloat));
   return at::index_add(zero, 0, dispatch.tokens, outputs.to(at::kFloat) * weight);

@@ -23,6 +23,7 @@ struct Dispatch {
   at::Tensor tokens;                // [S] int64: token of each entry
   at::Tensor slots;                 // [S] int64: token · k + slot of each entry
   std::vector<std::int64_t> begin;  // [E+1]: entries of expert e are begin[e]..begin[e+1]
+  at::Tensor places;                // [tokens · k] int64 on the CPU: entry of each slot, −1 = unfilled
   std::int64_t token_count = 0, slot_count = 0;
 };
 

@@ -1,0 +1,214 @@
+#include "plugins/torch_engine/blocks/kernels.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cmath>
+
+// One copy of each loop per instruction set, chosen when the module is loaded: builds stay portable.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define MOESCOPE_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define MOESCOPE_CLONES
+#endif
+
+namespace moescope::blocks::kernels {
+namespace {
+
+// e^x to about 1 ulp for finite x, in arithmetic that compilers turn into vectors: x = n·ln 2 + r, |r| ≤ ln 2 / 2,
+// e^r by its Taylor polynomial to r⁷, 2^n by its bits. Below −87 the result is held at e^−87.
+[[gnu::always_inline]] inline float fast_exp(float x) {
+  x = std::min(std::max(x, -87.0F), 88.0F);
+  const float n = (x * 1.44269504F + 12582912.0F) - 12582912.0F;  // rounds to the nearest whole number
+  const float r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
+  float p = 1.0F / 5040;
+  p = p * r + 1.0F / 720;
+  p = p * r + 1.0F / 120;
+  p = p * r + 1.0F / 24;
+  p = p * r + 1.0F / 6;
+  p = p * r + 0.5F;
+  p = p * r + 1.0F;
+  p = p * r + 1.0F;
+  return p * std::bit_cast<float>((static_cast<std::int32_t>(n) + 127) << 23);
+}
+
+MOESCOPE_CLONES void norm_row(const float* x, const float* weight, float epsilon, std::int64_t width, float* out) {
+  float squares = 0;
+#pragma omp simd reduction(+ : squares)
+  for (std::int64_t i = 0; i < width; ++i) squares += x[i] * x[i];
+  const float scale = 1.0F / std::sqrt(squares / static_cast<float>(width) + epsilon);
+#pragma omp simd
+  for (std::int64_t i = 0; i < width; ++i) out[i] = x[i] * scale * weight[i];
+}
+
+MOESCOPE_CLONES void clip_row(float* x, float clip, std::int64_t width) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < width; ++i) x[i] = std::min(std::max(x[i], -clip), clip);
+}
+
+MOESCOPE_CLONES void rotate_row(float* x, const float* cos, const float* sin, std::int64_t heads, std::int64_t half) {
+  for (std::int64_t h = 0; h < heads; ++h, x += 2 * half) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < half; ++i) {
+      const float low = x[i], high = x[i + half];
+      x[i] = low * cos[i] - high * sin[i];
+      x[i + half] = high * cos[i] + low * sin[i];
+    }
+  }
+}
+
+// softmax(scale · row) in place.
+MOESCOPE_CLONES void softmax_row(float* row, float scale, std::int64_t keys) {
+  float most = row[0];
+#pragma omp simd reduction(max : most)
+  for (std::int64_t i = 0; i < keys; ++i) most = std::max(most, row[i]);
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < keys; ++i) {
+    row[i] = fast_exp((row[i] - most) * scale);
+    sum += row[i];
+  }
+  const float factor = 1.0F / sum;
+#pragma omp simd
+  for (std::int64_t i = 0; i < keys; ++i) row[i] *= factor;
+}
+
+MOESCOPE_CLONES void silu_row(const float* gate, const float* up, std::int64_t width, float* out) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < width; ++i) out[i] = gate[i] / (1.0F + fast_exp(-gate[i])) * up[i];
+}
+
+MOESCOPE_CLONES void add_scaled(const float* from, float weight, std::int64_t width, float* out) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < width; ++i) out[i] += weight * from[i];
+}
+
+MOESCOPE_CLONES float log_sum_exp(const float* row, std::int64_t width) {
+  float most = row[0];
+#pragma omp simd reduction(max : most)
+  for (std::int64_t i = 0; i < width; ++i) most = std::max(most, row[i]);
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < width; ++i) sum += fast_exp(row[i] - most);
+  return most + std::log(sum);
+}
+
+// Rows per piece so that a piece is worth a thread.
+std::int64_t grain(std::int64_t width) {
+  return std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(1, width));
+}
+
+}  // namespace
+
+bool usable(const at::Tensor& x) {
+  return !at::GradMode::is_enabled() && x.is_cpu() && x.scalar_type() == at::kFloat && x.stride(-1) == 1;
+}
+
+void parallel_tasks(std::int64_t count, const std::function<void(std::int64_t)>& task) {
+  std::atomic<std::int64_t> next{0};
+  const std::int64_t threads = std::min<std::int64_t>(count, at::get_num_threads());
+  at::parallel_for(0, threads, 1, [&](std::int64_t, std::int64_t) {
+    const c10::InferenceMode inference;  // a guard of the thread, not inherited
+    for (std::int64_t i = next++; i < count; i = next++) task(i);
+  });
+}
+
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  const std::int64_t rows = x.size(0), width = x.size(1), stride = x.stride(0);
+  at::Tensor out = at::empty({rows, width}, x.options());
+  const at::Tensor w = weight.contiguous();
+  const float *from = x.data_ptr<float>(), *factor = w.data_ptr<float>();
+  auto* to = out.data_ptr<float>();
+  at::parallel_for(0, rows, grain(width), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      norm_row(from + r * stride, factor, static_cast<float>(epsilon), width, to + r * width);
+    }
+  });
+  return out;
+}
+
+at::Tensor norm_clip_rope(const at::Tensor& x, const at::Tensor& weight, double epsilon, double clip,
+                          const RopeTables& tables, std::int64_t head_dim) {
+  const std::int64_t rows = x.size(0), width = x.size(1), stride = x.stride(0), half = head_dim / 2;
+  at::Tensor out = at::empty({rows, width}, x.options());
+  const at::Tensor w = weight.defined() ? weight.contiguous() : weight;
+  const float* from = x.data_ptr<float>();
+  const float* factor = w.defined() ? w.data_ptr<float>() : nullptr;
+  const float *cos = tables.cos.data_ptr<float>(), *sin = tables.sin.data_ptr<float>();
+  auto* to = out.data_ptr<float>();
+  at::parallel_for(0, rows, grain(width), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      float* row = to + r * width;
+      if (factor) {
+        norm_row(from + r * stride, factor, static_cast<float>(epsilon), width, row);
+      } else {
+        std::copy_n(from + r * stride, width, row);
+      }
+      if (clip >= 0) clip_row(row, static_cast<float>(clip), width);
+      rotate_row(row, cos + r * half, sin + r * half, width / head_dim, half);
+    }
+  });
+  return out;
+}
+
+void causal_softmax(at::Tensor& scores, std::int64_t first, double scale) {
+  const std::int64_t rows = scores.size(0), keys = scores.size(1);
+  auto* row = scores.data_ptr<float>();
+  for (std::int64_t r = 0; r < rows; ++r, row += keys) {
+    const std::int64_t seen = std::min(keys, first + r + 1);
+    softmax_row(row, static_cast<float>(scale), seen);
+    std::fill(row + seen, row + keys, 0.0F);
+  }
+}
+
+at::Tensor silu_product(const at::Tensor& both) {
+  const std::int64_t rows = both.size(0), width = both.size(1) / 2, stride = both.stride(0);
+  at::Tensor out = at::empty({rows, width}, both.options());
+  const float* from = both.data_ptr<float>();
+  auto* to = out.data_ptr<float>();
+  at::parallel_for(0, rows, grain(width), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      silu_row(from + r * stride, from + r * stride + width, width, to + r * width);
+    }
+  });
+  return out;
+}
+
+at::Tensor weighted_sum(const at::Tensor& outputs, const at::Tensor& place, const at::Tensor& weights) {
+  const std::int64_t tokens = weights.size(0), k = weights.size(1), width = outputs.size(1);
+  at::Tensor out = at::empty({tokens, width}, outputs.options());
+  const at::Tensor dense = weights.contiguous();
+  const float *from = outputs.data_ptr<float>(), *weight = dense.data_ptr<float>();
+  const auto* at_row = place.data_ptr<std::int64_t>();
+  auto* to = out.data_ptr<float>();
+  at::parallel_for(0, tokens, grain(width * k), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t) {
+      float* sum = to + t * width;
+      std::fill_n(sum, width, 0.0F);
+      for (std::int64_t s = t * k; s < (t + 1) * k; ++s) {
+        if (at_row[s] >= 0) add_scaled(from + at_row[s] * width, weight[s], width, sum);
+      }
+    }
+  });
+  return out;
+}
+
+at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& targets) {
+  const std::int64_t rows = logits.size(0), width = logits.size(1), stride = logits.stride(0);
+  at::Tensor out = at::empty({rows}, logits.options());
+  const float* from = logits.data_ptr<float>();
+  const auto* target = targets.data_ptr<std::int64_t>();
+  auto* to = out.data_ptr<float>();
+  at::parallel_for(0, rows, grain(width), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      to[r] = log_sum_exp(from + r * stride, width) - from[r * stride + target[r]];
+    }
+  });
+  return out;
+}
+
+}  // namespace moescope::blocks::kernels
