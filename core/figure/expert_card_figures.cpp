@@ -188,7 +188,8 @@ Figure top_tokens_figure(const ResultPtr& tokens, double width, double height) {
     std::string words = token + "\n" + format_count(count) + " times";
     if (std::isfinite(share)) words += ", " + format_percent(share) + " of the token's uses";
     const int pick = b.pick(std::monostate{}, words);
-    const std::string shown = fit_text(token, FontRole::mono, label - 10);
+    // The column was made for its widest token; a rounding error must not shorten it.
+    const std::string shown = fit_text(token, FontRole::mono, label - 10 + 0.01);
     b.rect({0, middle - 8, text_width(shown, FontRole::mono) + 10, 16}, Paint::of(ColorRole::raised), layer::band, pick)
         .radius = 3;
     b.text({5, middle + 4}, shown, FontRole::mono, Paint::of(ColorRole::text_1), Anchor::start, pick);

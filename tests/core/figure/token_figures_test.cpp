@@ -5,6 +5,7 @@
 
 #include "core/figure/expert_card_figures.h"
 #include "core/figure/token_strip_figure.h"
+#include "core/figure/utf8.h"
 #include "tests/core/figure/figure_fixture.h"
 
 namespace moescope {
@@ -97,6 +98,19 @@ TEST(TopTokensFigure, ShowsAsManyRowsAsFitAndNoMarkupGetsOut) {
   EXPECT_EQ(test::mark_outside(figure), "");
   EXPECT_EQ(test::overlapping_texts(figure), "");
   test::keep_svg(figure, "top_tokens");
+}
+
+TEST(TopTokensFigure, TheWidestTokenIsShownWhole) {
+  auto result = std::make_shared<Result>(*test::tokens_result());
+  for (const char* token : {" the", " delta", "ing", " with the"}) {
+    auto& rows = result->tables[0].rows;
+    rows.erase(rows.begin() + 1, rows.end());
+    rows[0][0] = std::string(token);
+    bool found = false;
+    for (const Mark& mark : top_tokens_figure(result, 720, 100).marks)
+      if (const auto* text = std::get_if<TextMark>(&mark.shape)) found |= text->text == visible_token(token);
+    EXPECT_TRUE(found) << token;
+  }
 }
 
 TEST(BeforeAfterFigure, EachSideSumsToOne) {
