@@ -28,6 +28,7 @@ int run(int argc, char** argv) {
   add_info(app, chosen);
   add_capture(app, chosen);
   add_analyze(app, chosen);
+  add_report(app, chosen);
   add_session(app, chosen);
   add_script(app, chosen);
   add_synth(app, chosen);
