@@ -1,0 +1,153 @@
+#include "app/desktop/program.h"
+
+#include <QApplication>
+#include <QElapsedTimer>
+#include <QStandardPaths>
+#include <QThread>
+#include <cstdlib>
+#include <iostream>
+
+#include "app/desktop/arguments.h"
+#include "app/desktop/first_frame.h"
+#include "app/desktop/script.h"
+#include "app/desktop/view_table.h"
+#include "core/base/threads.h"
+#include "core/base/version.h"
+#include "core/workbench/workbench.h"
+#include "views/common/icons.h"
+#include "views/common/theme.h"
+#include "views/shell/error_bar.h"
+#include "views/shell/main_window.h"
+#include "views/shell/status_bar.h"
+
+namespace moescope {
+namespace {
+
+// Pictures and reports give up waiting for an analysis after this long.
+constexpr int settle_limit_ms = 600'000;
+
+bool has_display() {
+#ifdef __linux__
+  const auto set = [](const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr && *value != '\0';
+  };
+  return set("DISPLAY") || set("WAYLAND_DISPLAY");
+#else
+  return true;
+#endif
+}
+
+int complain(const Error& error) {
+  std::cerr << "moescope: " << error.text() << std::endl;
+  return exit_code(error.kind);
+}
+
+void settle(MainWindow& window) {
+  QElapsedTimer clock;
+  clock.start();
+  do {
+    QCoreApplication::processEvents(QEventLoop::AllEvents, 20);
+    if (window.settled()) {
+      // Once more: what settled last may have posted a repaint.
+      QCoreApplication::processEvents();
+      if (window.settled()) return;
+    }
+    QThread::msleep(1);
+  } while (clock.elapsed() < settle_limit_ms);
+}
+
+std::filesystem::path settings_folder() {
+  return QStandardPaths::writableLocation(QStandardPaths::AppConfigLocation).toStdString();
+}
+
+int write_screenshot(MainWindow& window, const Arguments& arguments, bool display) {
+  settle(window);
+  // Without a display the window has no frame worth showing: the view alone is the picture.
+  const QImage picture = !display && window.view() ? window.view()->picture(1) : window.grab().toImage();
+  if (picture.save(arguments.screenshot)) return 0;
+  return complain({ErrorKind::input, "cannot write the screenshot", arguments.screenshot.toStdString(),
+                   "Use a name that ends in .png, in a folder that you may write to."});
+}
+
+int write_report(MainWindow& window, const Arguments& arguments) {
+  const auto done =
+      window.context().workbench.commands().run("report.export", {{"path", arguments.report.toStdString()}});
+  if (!done) return complain(done.error());
+  settle(window);
+  return 0;
+}
+
+}  // namespace
+
+int run_desktop(int argc, char** argv) {
+  prepare_process_environment();
+  const bool display = has_display();
+  if (!display && qEnvironmentVariableIsEmpty("QT_QPA_PLATFORM")) qputenv("QT_QPA_PLATFORM", "offscreen");
+  QApplication app(argc, argv);
+  QApplication::setApplicationName(QStringLiteral("moescope"));
+  QApplication::setApplicationDisplayName(QStringLiteral("MoEScope"));
+  QApplication::setApplicationVersion(QString::fromLatin1(version_text));
+  const auto arguments = parse_arguments(QApplication::arguments().mid(1));
+  if (!arguments) return complain(arguments.error());
+  if (arguments->help) {
+    std::cout << usage_text().toStdString();
+    return 0;
+  }
+  if (arguments->version) {
+    std::cout << "moescope " << version_text << std::endl;
+    return 0;
+  }
+  const bool one_shot = !arguments->screenshot.isEmpty() || !arguments->report.isEmpty() || arguments->time_first_frame;
+  if (!display && !one_shot && arguments->script.isEmpty())
+    return complain({ErrorKind::usage, "there is no display to open a window on",
+                     "DISPLAY and WAYLAND_DISPLAY are not set",
+                     "Use --screenshot, --report or --script, or moescope-cli."});
+
+  WorkbenchOptions options;
+  if (!one_shot) options.settings_folder = settings_folder();
+  options.engine = make_worker_engine();
+  options.post_to_main = [](std::function<void()> work) {
+    QMetaObject::invokeMethod(qApp, std::move(work), Qt::QueuedConnection);
+  };
+  Workbench workbench(std::move(options));
+  if (!arguments->theme.isEmpty()) apply_theme(theme_choice(arguments->theme));
+  MainWindow window(workbench, all_views(), one_shot ? std::filesystem::path() : settings_folder());
+  QApplication::setWindowIcon(icon(QStringLiteral("moescope")));
+  watch_system_theme();
+  if (!arguments->theme.isEmpty()) apply_theme(theme_choice(arguments->theme));
+  if (one_shot || !arguments->script.isEmpty()) window.resize(arguments->size);
+
+  int worst = 0;
+  for (const QString& file : arguments->files) {
+    const bool session = file.endsWith(QLatin1String(".moescope"));
+    const auto opened =
+        workbench.commands().run(session ? "session.open" : "source.open", {{"path", file.toStdString()}});
+    if (opened) continue;
+    window.context().show_error(opened.error());
+    if (one_shot) worst = std::max(worst, complain(opened.error()));
+  }
+  if (!arguments->view.isEmpty()) {
+    const auto shown = workbench.commands().run("view.show", {{"name", arguments->view.toStdString()}});
+    if (!shown) return complain(shown.error());
+  }
+  window.show();
+  if (arguments->time_first_frame) {
+    settle(window);
+    window.repaint();
+    std::cout << "first frame " << static_cast<int>(milliseconds_since_start()) << " ms, "
+              << resident_bytes() / 1'000'000 << " MB" << std::endl;
+    return worst;
+  }
+  if (!arguments->script.isEmpty()) {
+    const auto outcome = run_script(
+        workbench, arguments->script, [&] { settle(window); }, window.context().show_error);
+    if (!outcome) return complain(outcome.error());
+    if (!one_shot) return 0;
+  }
+  if (!arguments->report.isEmpty()) worst = std::max(worst, write_report(window, *arguments));
+  if (!arguments->screenshot.isEmpty()) worst = std::max(worst, write_screenshot(window, *arguments, display));
+  return one_shot ? worst : QApplication::exec();
+}
+
+}  // namespace moescope

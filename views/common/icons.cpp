@@ -1,0 +1,68 @@
+#include "views/common/icons.h"
+
+#include <QFile>
+#include <QHash>
+#include <QIconEngine>
+#include <QSvgRenderer>
+
+#include "views/common/theme.h"
+
+namespace moescope {
+namespace {
+
+QByteArray source_of(const QString& name) {
+  static QHash<QString, QByteArray> cache;
+  const auto found = cache.constFind(name);
+  if (found != cache.constEnd()) return *found;
+  QFile file(QStringLiteral(":/moescope/icons/%1.svg").arg(name));
+  const QByteArray text = file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
+  cache.insert(name, text);
+  return text;
+}
+
+// The files are drawn in one neutral colour so that file managers show them; here it becomes the theme's.
+constexpr const char* drawn_color = "#4c5157";
+
+class ThemedIcon : public QIconEngine {
+ public:
+  ThemedIcon(QString name, ColorRole role) : name_(std::move(name)), role_(role) {}
+
+  void paint(QPainter* painter, const QRect& rect, QIcon::Mode mode, QIcon::State on) override {
+    QColor tint = color(on == QIcon::On ? ColorRole::accent : role_);
+    if (mode == QIcon::Disabled) tint.setAlphaF(0.4F);
+    if (mode == QIcon::Active && on == QIcon::Off) tint = color(ColorRole::text_1);
+    paint_icon(*painter, name_, rect, tint);
+  }
+  QPixmap pixmap(const QSize& size, QIcon::Mode mode, QIcon::State on) override {
+    QPixmap result(size);
+    result.fill(Qt::transparent);
+    QPainter painter(&result);
+    paint(&painter, QRect(QPoint(), size), mode, on);
+    return result;
+  }
+  [[nodiscard]] QIconEngine* clone() const override { return new ThemedIcon(name_, role_); }
+
+ private:
+  QString name_;
+  ColorRole role_;
+};
+
+}  // namespace
+
+QIcon icon(const QString& name, ColorRole role) {
+  if (source_of(name).isEmpty()) return {};
+  return QIcon(new ThemedIcon(name, role));
+}
+
+void paint_icon(QPainter& painter, const QString& name, const QRectF& box, const QColor& tint) {
+  QByteArray text = source_of(name);
+  if (text.isEmpty()) return;
+  text.replace(drawn_color, tint.name().toLatin1());
+  QSvgRenderer renderer(text);
+  const double opacity = painter.opacity();
+  painter.setOpacity(opacity * tint.alphaF());
+  renderer.render(&painter, box);
+  painter.setOpacity(opacity);
+}
+
+}  // namespace moescope

@@ -1,0 +1,255 @@
+#include "views/shell/inspector.h"
+
+#include <cmath>
+
+#include "views/common/controls.h"
+#include "views/common/figure_widget.h"
+#include "views/common/fonts.h"
+#include "views/common/text.h"
+#include "views/common/theme.h"
+
+namespace moescope {
+namespace {
+
+QString number(double value, int digits) {
+  return std::isfinite(value) ? QString::number(value, 'f', digits) : QStringLiteral("–");
+}
+
+// A matrix's cell, NaN where there is none.
+double cell(const Matrix* matrix, const std::vector<double>& values, ExpertRef e) {
+  if (!matrix || e.row >= matrix->rows() || e.expert >= matrix->columns()) return std::nan("");
+  const std::size_t i = e.row * matrix->columns() + e.expert;
+  return i < values.size() ? values[i] : std::nan("");
+}
+
+}  // namespace
+
+Inspector::Inspector(ViewContext& context, QWidget* parent) : QScrollArea(parent), context_(context) {
+  setObjectName(QStringLiteral("panel"));
+  setWidgetResizable(true);
+  setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+  setFrameShape(QFrame::NoFrame);
+  setMinimumWidth(220);
+  body_ = new QWidget(this);
+  body_->setObjectName(QStringLiteral("panel_body"));
+  body_->setAttribute(Qt::WA_StyledBackground);
+  setWidget(body_);
+  column_ = new QVBoxLayout(body_);
+  column_->setContentsMargins(12, 12, 12, 12);
+  column_->setSpacing(8);
+  auto* top = new QHBoxLayout;
+  chip_ = new QLabel(body_);
+  chip_->setFont(mono_font(12, 600));
+  chip_->setObjectName(QStringLiteral("chip"));
+  chip_->setContentsMargins(8, 3, 8, 3);
+  name_ = new QLabel(body_);
+  name_->setFont(ui_font(13, 600));
+  name_->setProperty("role", "head");
+  name_->setTextFormat(Qt::PlainText);
+  name_->setWordWrap(true);
+  top->addWidget(chip_);
+  top->addWidget(name_, 1);
+  auto* note = icon_button(QStringLiteral("note"), tr("Add a note on this"), body_);
+  connect(note, &QToolButton::clicked, this, [this] { context_.invoke(QStringLiteral("note.add")); });
+  top->addWidget(note);
+  column_->addLayout(top);
+  fields_box_ = new QWidget(body_);
+  fields_ = new QGridLayout(fields_box_);
+  fields_->setContentsMargins(0, 0, 0, 4);
+  fields_->setHorizontalSpacing(12);
+  fields_->setVerticalSpacing(4);
+  fields_->setColumnMinimumWidth(0, 74);
+  fields_->setColumnStretch(1, 1);
+  column_->addWidget(fields_box_);
+  column_->addStretch(1);
+}
+
+void Inspector::showEvent(QShowEvent* event) {
+  QScrollArea::showEvent(event);
+  if (stale_) rebuild();
+}
+
+void Inspector::refresh(Changes changes) {
+  if (has(changes, Change::selection) || has(changes, Change::filter) || has(changes, Change::active_trace))
+    stale_ = true;
+  if (stale_ && isVisible()) rebuild();
+}
+
+Inspector::Section& Inspector::section(const QString& title, const QString& remark) {
+  if (used_ == sections_.size()) {
+    Section made;
+    made.box = new QWidget(body_);
+    auto* column = new QVBoxLayout(made.box);
+    column->setContentsMargins(0, 10, 0, 6);
+    column->setSpacing(6);
+    auto* row = new QHBoxLayout;
+    made.head = new QLabel(made.box);
+    made.head->setFont(ui_font(12, 600));
+    made.remark = new QLabel(made.box);
+    made.remark->setFont(ui_font(11));
+    made.remark->setProperty("role", "hint");
+    row->addWidget(made.head);
+    row->addStretch(1);
+    row->addWidget(made.remark);
+    column->addLayout(row);
+    made.figure = new FigureWidget(context_, made.box);
+    made.figure->set_fits_height(true);
+    column->addWidget(made.figure);
+    column_->insertWidget(column_->count() - 1, made.box);
+    sections_.push_back(made);
+  }
+  Section& result = sections_[used_++];
+  result.head->setText(title);
+  result.remark->setText(remark);
+  result.figure->set_message({});
+  result.box->show();
+  return result;
+}
+
+void Inspector::set_fields(const std::vector<std::pair<QString, QString>>& fields) {
+  while (QLayoutItem* item = fields_->takeAt(0)) {
+    delete item->widget();
+    delete item;
+  }
+  int row = 0;
+  for (const auto& [name, value] : fields) {
+    auto* left = new QLabel(name, fields_box_);
+    left->setFont(ui_font(12));
+    auto* right = new QLabel(value, fields_box_);
+    right->setFont(mono_font(12));
+    right->setProperty("role", "name");
+    right->setWordWrap(true);
+    right->setTextFormat(Qt::PlainText);
+    right->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    fields_->addWidget(left, row, 0, Qt::AlignTop);
+    fields_->addWidget(right, row++, 1, Qt::AlignTop);
+  }
+}
+
+void Inspector::fill(const std::string& slot, Section& target, const std::string& analysis,
+                     const nlohmann::json& params, std::function<Figure(const ResultPtr&, double, double)> draw) {
+  FigureWidget* figure = target.figure;
+  figure->set_waiting(true);
+  context_.workbench.request_result(
+      "inspector." + slot, analysis, params, [figure, draw = std::move(draw)](const Expected<ResultPtr>& result) {
+        if (!result) {
+          figure->set_message(QString::fromStdString(result.error().what));
+          return;
+        }
+        figure->set_builder([draw, made = *result](double width, double height) { return draw(made, width, height); });
+      });
+}
+
+void Inspector::rebuild() {
+  stale_ = false;
+  used_ = 0;
+  const Selection& selection = context_.workbench.selection();
+  const Trace* trace = context_.trace();
+  chip_->setStyleSheet(QStringLiteral("QLabel#chip { background: %1; color: %2; border-radius: 3px; }")
+                           .arg(color(ColorRole::accent).name(), color(ColorRole::text_on_accent).name()));
+  chip_->setVisible(!selection.empty());
+  if (!trace) {
+    name_->setText(tr("Nothing open"));
+    set_fields({});
+  } else if (!selection.experts.empty()) {
+    show_expert(*trace, selection.experts.back());
+  } else if (selection.link) {
+    show_expert(*trace, selection.link->from);
+  } else if (selection.token) {
+    show_token(*trace, *selection.token);
+  } else {
+    show_trace(*trace);
+  }
+  for (std::size_t i = used_; i < sections_.size(); ++i) sections_[i].box->hide();
+}
+
+void Inspector::show_trace(const Trace& trace) {
+  const TraceInfo& info = *trace.info;
+  const auto known = [](bool yes) { return yes ? tr("recorded") : tr("not recorded"); };
+  name_->setText(tr("About this trace"));
+  std::vector<std::pair<QString, QString>> fields = {
+      {tr("Trace"), QString::fromStdString(trace.name)},
+      {tr("Model"), QString::fromStdString(info.model_name.empty() ? "not known" : info.model_name)},
+      {tr("Layers"), trace_shape(trace).section(QStringLiteral(" · "), 1)},
+      {tr("Tokens"), count_text(trace.token_count())},
+      {tr("Compute"), QString::fromStdString(info.compute_type.empty() ? "not known" : info.compute_type)},
+      {tr("Weights"), QString::fromStdString(info.weight_kind.empty() ? "not known" : info.weight_kind)},
+      {tr("Rank order"), info.rank_order ? tr("known") : tr("not known")},
+      {tr("Expert ids"), info.physical_ids ? tr("physical") : tr("logical")},
+      {tr("Logits"), known(trace.has_router_logits())},
+      {tr("Loss"), known(trace.has_token_value("loss"))}};
+  if (info.approximate) fields.emplace_back(tr("Approximate"), QString::fromStdString(*info.approximate));
+  for (const std::string& note : info.notes) fields.emplace_back(tr("Note"), QString::fromStdString(note));
+  set_fields(fields);
+}
+
+void Inspector::show_expert(const Trace& trace, ExpertRef expert) {
+  chip_->setText(expert_text(trace, expert));
+  name_->setText({});
+  set_fields({});
+  const std::string row_name = row_text(trace, expert.row).toStdString();
+  context_.workbench.request_result(
+      "inspector.load", "expert_load", nlohmann::json::object(), [this, expert](const Expected<ResultPtr>& result) {
+        if (!result) return;
+        const Matrix* share = (*result)->matrix("share");
+        const Matrix* lift = (*result)->matrix("lift");
+        const Matrix* count = (*result)->matrix("count");
+        if (!share || !lift || !count) return;
+        const double mine = cell(share, share->values, expert);
+        int rank = 1;
+        double slots = 0;
+        for (std::size_t e = 0; e < share->columns() && expert.row < share->rows(); ++e) {
+          rank += share->at(expert.row, e) > mine ? 1 : 0;
+          const double c = count->at(expert.row, e);
+          slots += std::isfinite(c) ? c : 0;
+        }
+        QString lift_text = number(cell(lift, lift->values, expert), 2);
+        const double low = cell(lift, lift->low, expert), high = cell(lift, lift->high, expert);
+        if (std::isfinite(low)) lift_text += QStringLiteral(" [%1, %2]").arg(number(low, 2), number(high, 2));
+        set_fields(
+            {{tr("Load"), std::isfinite(mine) ? number(mine * 100, 1) + tr(" % of slots") : tr("outside the filter")},
+             {tr("Lift"), lift_text},
+             {tr("Rank"), std::isfinite(mine) ? tr("%1 of %2").arg(rank).arg(share->columns()) : QStringLiteral("–")},
+             {tr("Slots"),
+              tr("%1 of %2")
+                  .arg(count_text(static_cast<std::uint64_t>(std::max(0.0, cell(count, count->values, expert)))),
+                       count_text(static_cast<std::uint64_t>(slots)))}});
+      });
+}
+
+void Inspector::show_token(const Trace& trace, std::uint64_t token) {
+  chip_->setText(tr("token %1").arg(count_text(token)));
+  name_->setText(visible_token(trace.token_text(token)));
+  const Trace::Place place = trace.locate(token);
+  std::vector<std::pair<QString, QString>> fields;
+  if (place.segment) {
+    const Segment& segment = *place.segment;
+    if (!segment.sequence_ids.empty())
+      fields.emplace_back(tr("Sequence"), QString::number(segment.sequence_ids[place.token]));
+    if (!segment.positions.empty())
+      fields.emplace_back(tr("Position"), QString::number(segment.positions[place.token]));
+    if (!segment.token_ids.empty()) fields.emplace_back(tr("Id"), QString::number(segment.token_ids[place.token]));
+    for (const auto& [name, tag] : segment.tags) {
+      if (tag.codes.empty() || tag.codes[place.token] < 0) continue;
+      const auto code = static_cast<std::size_t>(tag.codes[place.token]);
+      if (code < tag.names.size())
+        fields.emplace_back(QString::fromStdString(name), QString::fromStdString(tag.names[code]));
+    }
+    if (const auto loss = segment.token_values.find("loss"); loss != segment.token_values.end())
+      fields.emplace_back(tr("Loss"), number(loss->second.at(place.token), 3) + tr(" nats"));
+    for (std::uint32_t row = 0; row < segment.rows; ++row) {
+      QString experts;
+      for (std::size_t slot = 0; slot < segment.filled(row, place.token); ++slot) {
+        experts += QStringLiteral("E%1").arg(segment.id(row, place.token, slot), 2, 10, QLatin1Char('0'));
+        if (!segment.gate_weights.empty())
+          experts += QStringLiteral(" %1").arg(
+              number(segment.gate_weights.at((row * segment.tokens + place.token) * segment.slots + slot), 2));
+        experts += QStringLiteral("  ");
+      }
+      fields.emplace_back(row_text(trace, row), experts.isEmpty() ? tr("not recorded") : experts.trimmed());
+    }
+  }
+  set_fields(fields);
+}
+
+}  // namespace moescope
