@@ -10,8 +10,36 @@
 namespace moescope {
 namespace {
 
-QByteArray source_of(const QString& name) {
+// Commands name icons as the Breeze theme does; several of those share one drawing here.
+QString file_of(const QString& name) {
+  static const QHash<QString, QString> names = {{QStringLiteral("document-open"), QStringLiteral("open")},
+                                                {QStringLiteral("document-open-folder"), QStringLiteral("session")},
+                                                {QStringLiteral("folder-open"), QStringLiteral("open")},
+                                                {QStringLiteral("document-new"), QStringLiteral("add")},
+                                                {QStringLiteral("document-save-as"), QStringLiteral("save")},
+                                                {QStringLiteral("document-edit"), QStringLiteral("edit")},
+                                                {QStringLiteral("document-revert"), QStringLiteral("undo")},
+                                                {QStringLiteral("document-export"), QStringLiteral("drop")},
+                                                {QStringLiteral("edit-undo"), QStringLiteral("undo")},
+                                                {QStringLiteral("edit-redo"), QStringLiteral("redo")},
+                                                {QStringLiteral("edit-find"), QStringLiteral("search")},
+                                                {QStringLiteral("edit-delete"), QStringLiteral("trash")},
+                                                {QStringLiteral("edit-clear-all"), QStringLiteral("trash")},
+                                                {QStringLiteral("edit-select-none"), QStringLiteral("close")},
+                                                {QStringLiteral("list-remove"), QStringLiteral("close")},
+                                                {QStringLiteral("media-playback-start"), QStringLiteral("run")},
+                                                {QStringLiteral("media-record"), QStringLiteral("record")},
+                                                {QStringLiteral("process-stop"), QStringLiteral("stop")},
+                                                {QStringLiteral("run-build"), QStringLiteral("checkpoint")},
+                                                {QStringLiteral("select-rectangular"), QStringLiteral("tokens")},
+                                                {QStringLiteral("view-filter"), QStringLiteral("filter")},
+                                                {QStringLiteral("view-visible"), QStringLiteral("locate")}};
+  return names.value(name, name);
+}
+
+QByteArray source_of(const QString& breeze_name) {
   static QHash<QString, QByteArray> cache;
+  const QString name = file_of(breeze_name);
   const auto found = cache.constFind(name);
   if (found != cache.constEnd()) return *found;
   QFile file(QStringLiteral(":/moescope/icons/%1.svg").arg(name));

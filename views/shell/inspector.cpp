@@ -1,7 +1,10 @@
 #include "views/shell/inspector.h"
 
+#include <algorithm>
 #include <cmath>
+#include <memory>
 
+#include "core/figure/expert_card_figures.h"
 #include "views/common/controls.h"
 #include "views/common/figure_widget.h"
 #include "views/common/fonts.h"
@@ -10,6 +13,9 @@
 
 namespace moescope {
 namespace {
+
+// Heights of the sections' figures in pixels.
+constexpr double top_tokens_height = 132, neighbours_height = 124, domain_height = 160;
 
 QString number(double value, int digits) {
   return std::isfinite(value) ? QString::number(value, 'f', digits) : QStringLiteral("–");
@@ -127,16 +133,17 @@ void Inspector::set_fields(const std::vector<std::pair<QString, QString>>& field
 }
 
 void Inspector::fill(const std::string& slot, Section& target, const std::string& analysis,
-                     const nlohmann::json& params, std::function<Figure(const ResultPtr&, double, double)> draw) {
+                     const nlohmann::json& params, double tall,
+                     std::function<Figure(const ResultPtr&, double, double)> draw) {
   FigureWidget* figure = target.figure;
   figure->set_waiting(true);
   context_.workbench.request_result(
-      "inspector." + slot, analysis, params, [figure, draw = std::move(draw)](const Expected<ResultPtr>& result) {
+      "inspector." + slot, analysis, params, [figure, tall, draw = std::move(draw)](const Expected<ResultPtr>& result) {
         if (!result) {
           figure->set_message(QString::fromStdString(result.error().what));
           return;
         }
-        figure->set_builder([draw, made = *result](double width, double height) { return draw(made, width, height); });
+        figure->set_builder([draw, tall, made = *result](double width, double) { return draw(made, width, tall); });
       });
 }
 
@@ -215,6 +222,49 @@ void Inspector::show_expert(const Trace& trace, ExpertRef expert) {
                   .arg(count_text(static_cast<std::uint64_t>(std::max(0.0, cell(count, count->values, expert)))),
                        count_text(static_cast<std::uint64_t>(slots)))}});
       });
+  if (!trace.has_ids()) return;
+  fill("tokens", section(tr("Top tokens"), tr("count, share of its uses")), "expert_tokens",
+       {{"row", expert.row}, {"expert", expert.expert}, {"top", 6}}, top_tokens_height,
+       [](const ResultPtr& result, double width, double height) { return top_tokens_figure(result, width, height); });
+  fill_neighbours(trace, expert);
+  const bool has_domain = std::any_of(trace.segments.begin(), trace.segments.end(),
+                                      [](const auto& segment) { return segment->tags.contains("domain"); });
+  if (!has_domain) return;
+  fill("domains", section(tr("Domain profile"), tr("share of choices, 95 %")), "domain_profile", {{"row", expert.row}},
+       domain_height, [e = expert.expert](const ResultPtr& result, double width, double height) {
+         return domain_profile_figure(result, {e, true}, width, height);
+       });
+}
+
+// Before and after come from two Results of the same analysis; the figure is drawn when both are there.
+void Inspector::fill_neighbours(const Trace& trace, ExpertRef expert) {
+  const std::size_t rows = trace.rows().size();
+  if (rows < 2) return;
+  Section& target = section(tr("Before and after"), tr("share of its pairs"));
+  struct Both {
+    ResultPtr before, after;
+    int waiting = 0;
+  };
+  const auto both = std::make_shared<Both>();
+  both->waiting = (expert.row > 0 ? 1 : 0) + (expert.row + 1 < rows ? 1 : 0);
+  FigureWidget* figure = target.figure;
+  const std::string name = row_text(trace, expert.row).toStdString();
+  const auto arrived = [both, figure, expert, name] {
+    if (--both->waiting > 0) return;
+    if (!both->before && !both->after) return figure->set_message(tr("Not known for this trace"));
+    figure->set_builder([both, expert, name](double width, double) {
+      return before_after_figure(both->before, both->after, {expert, name}, width, neighbours_height);
+    });
+  };
+  const auto ask = [&](const std::string& slot, std::uint32_t row, ResultPtr Both::*part) {
+    context_.workbench.request_result(slot, "affinity", {{"row", row}, {"distance", 1}},
+                                      [both, part, arrived](const Expected<ResultPtr>& result) {
+                                        if (result) (*both).*part = *result;
+                                        arrived();
+                                      });
+  };
+  if (expert.row > 0) ask("inspector.before", expert.row - 1, &Both::before);
+  if (expert.row + 1 < rows) ask("inspector.after", expert.row, &Both::after);
 }
 
 void Inspector::show_token(const Trace& trace, std::uint64_t token) {

@@ -38,7 +38,8 @@ class Inspector : public QScrollArea {
   void show_token(const Trace& trace, std::uint64_t token);
   // Asks for a Result and draws it into a section once it is there.
   void fill(const std::string& slot, Section& section, const std::string& analysis, const nlohmann::json& params,
-            std::function<Figure(const ResultPtr&, double, double)> draw);
+            double tall, std::function<Figure(const ResultPtr&, double, double)> draw);
+  void fill_neighbours(const Trace& trace, ExpertRef expert);
 
   ViewContext& context_;
   QWidget* body_;

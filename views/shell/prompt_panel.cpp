@@ -3,7 +3,7 @@
 #include <QGridLayout>
 #include <QKeyEvent>
 
-#include "core/workbench/prompt_format.h"
+#include "core/model/chat_format.h"
 #include "views/common/fonts.h"
 #include "views/common/text.h"
 
@@ -38,7 +38,7 @@ PromptPanel::PromptPanel(ViewContext& context, QWidget* parent)
   preview_->setReadOnly(true);
   preview_->setAccessibleName(tr("What the model is given"));
   std::vector<Choice> choices;
-  for (const PromptFormat& format : prompt_formats())
+  for (const ChatFormat& format : chat_formats())
     choices.push_back({format.name, QString::fromStdString(format.title), QString::fromStdString(format.help)});
   format_->set_choices(choices);
   format_->set_on_change([this](const nlohmann::json&) { refresh(); });
@@ -86,7 +86,8 @@ void PromptPanel::open() {
 
 void PromptPanel::refresh() {
   const std::string format = format_->value().is_string() ? format_->value().get<std::string>() : "raw";
-  const std::string given = format_prompt(format, edit_->toPlainText().toStdString());
+  const std::string typed = edit_->toPlainText().toStdString();
+  const std::string given = typed.empty() ? std::string() : wrap(format, typed).value_or(typed);
   preview_->setPlainText(QString::fromStdString(given));
   const Source* source = context_.workbench.active_checkpoint();
   if (!source || !source->checkpoint) {
@@ -97,7 +98,7 @@ void PromptPanel::refresh() {
   run_->setEnabled(!given.empty());
   QString about = tr("Runs on %1").arg(QString::fromStdString(source->name));
   if (const Tokenizer* tokenizer = source->checkpoint->tokenizer(); tokenizer && !given.empty()) {
-    if (const auto encoded = tokenizer->encode(given, true))
+    if (const auto encoded = tokenizer->encode(given, find_chat_format(format)->tokenizer_template))
       about += tr(" · %1 tokens").arg(count_text(encoded->ids.size()));
   }
   about_->setText(about);

@@ -4,6 +4,7 @@
 #include <QWheelEvent>
 #include <algorithm>
 
+#include "core/figure/token_strip_figure.h"
 #include "views/common/figure_widget.h"
 #include "views/common/text.h"
 #include "views/shell/dock_title.h"
@@ -95,8 +96,17 @@ void TokenStrip::request() {
 }
 
 void TokenStrip::draw() {
-  if (!routes_) return;
-  figure_->set_message(QString::fromStdString(routes_->title));
+  const Trace* trace = context_.trace();
+  if (!routes_ || !trace) return;
+  TokenStripOptions options;
+  options.rows = context_.workbench.filter().filter.rows;
+  options.all_tokens = trace->token_count();
+  const std::uint64_t end = std::min<std::uint64_t>(first_ + window_tokens(), trace->token_count());
+  for (std::uint64_t token = first_; token < end; ++token) options.texts.push_back(trace->token_text(token));
+  figure_->set_builder(
+      [routes = routes_, options, selection = context_.workbench.selection()](double width, double height) {
+        return token_strip_figure(routes, options, selection, width, height);
+      });
 }
 
 }  // namespace moescope
