@@ -21,8 +21,11 @@ View::View(ViewContext& context) : context_(context) {
   setObjectName(QStringLiteral("view"));
   setAttribute(Qt::WA_StyledBackground);
   listener_ = workbench().listen([this](Changes changes) {
-    waiting_ |= changes;
-    if (!isVisible()) return;
+    // A view's own Results come to its callbacks. Were it also told of every new Result and job, asking for one would
+    // wake it to ask again, without end.
+    constexpr auto not_for_views = static_cast<Changes>(Change::results) | static_cast<Changes>(Change::jobs);
+    waiting_ |= changes & ~not_for_views;
+    if (!isVisible() || waiting_ == 0) return;
     const Changes now = waiting_;
     waiting_ = 0;
     changed(now);
