@@ -11,7 +11,7 @@ bin="$root/build/release/bin"
 sample="$root/resources/sample"
 if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
   say "Opening the sample"
-  exec "$bin/moescope" "$sample/model" "$sample/traces/held-out.routes.safetensors" "$@"
+  exec "$bin/moescope" "$sample/model" "$sample/held-out.routes.safetensors" "$@"
 fi
 
 say "No display here: running the sample through the command line instead"

@@ -19,6 +19,9 @@
 #include "views/shell/error_bar.h"
 #include "views/shell/main_window.h"
 #include "views/shell/status_bar.h"
+#ifdef MOESCOPE_HAS_ROUTES
+#include "views/routes/routes_view.h"
+#endif
 
 namespace moescope {
 namespace {
@@ -84,6 +87,9 @@ int run_desktop(int argc, char** argv) {
   prepare_process_environment();
   const bool display = has_display();
   if (!display && qEnvironmentVariableIsEmpty("QT_QPA_PLATFORM")) qputenv("QT_QPA_PLATFORM", "offscreen");
+#ifdef MOESCOPE_HAS_ROUTES
+  prepare_scene_rendering();
+#endif
   QApplication app(argc, argv);
   QApplication::setApplicationName(QStringLiteral("moescope"));
   QApplication::setApplicationDisplayName(QStringLiteral("MoEScope"));

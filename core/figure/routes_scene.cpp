@@ -14,6 +14,7 @@ namespace {
 
 constexpr double floor_distance = 1.0;
 constexpr double node_radius_at_even_load = 0.085;
+constexpr double reference_radius = 2.4;
 constexpr std::size_t path_points = 14;
 
 struct Tower {
@@ -21,7 +22,9 @@ struct Tower {
   std::map<std::uint32_t, std::size_t> floor_of_row;
   std::vector<std::vector<std::size_t>> nodes_of_floor;  // index into Graph::nodes, by expert
   std::map<ExpertRef, std::size_t> node_of_expert;
-  double radius = 2.4;
+  double radius = reference_radius;
+  // Nodes and tubes grow with the tower, so that they keep their size on screen.
+  [[nodiscard]] double scale() const { return radius / reference_radius; }
 };
 
 Tower make_tower(const Graph& graph) {
@@ -41,7 +44,8 @@ Tower make_tower(const Graph& graph) {
   // Keep the tower about as tall as wide, and wide enough for its largest floor.
   std::size_t widest = 1;
   for (const auto& floor : tower.nodes_of_floor) widest = std::max(widest, floor.size());
-  tower.radius = std::max({2.4, 0.45 * static_cast<double>(tower.rows.size()), 0.035 * static_cast<double>(widest)});
+  tower.radius =
+      std::max({reference_radius, 0.58 * static_cast<double>(tower.rows.size()), 0.035 * static_cast<double>(widest)});
   return tower;
 }
 
@@ -241,7 +245,7 @@ class Builder {
       SceneTube tube;
       tube.link = link->link;
       tube.path = climb(positions_[from], positions_[to]);
-      tube.radius = std::clamp(0.125 * std::sqrt(link->value), 0.006, 0.07);
+      tube.radius = tower_.scale() * std::clamp(0.125 * std::sqrt(link->value), 0.006, 0.07);
       tube.paint = scene_.nodes[from].paint;
       tube.selected = is_selected(link->link.from) || is_selected(link->link.to);
       tube.tooltip = fmt::format("{} → {}\n{:.1f} % of tokens, n = {}", label(link->link.from), label(link->link.to),
