@@ -57,7 +57,7 @@ TEST(CliCapture, TextIsCutIntoSequencesAndJsonLinesCarryTags) {
   Outcome outcome = run_cli({"capture", folder.file("model"), "--text", folder.file("a.txt"), "--sequence-length", "4",
                              "--out", out, "--device", "cpu"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_THAT(outcome.err, HasSubstr("7 tokens in 2 sequences"));
+  EXPECT_THAT(outcome.err, HasSubstr("6 tokens in 2 sequences"));
   write_text(folder.file("a.jsonl"),
              "{\"text\": \"hello\", \"domain\": \"prose\"}\n{\"text\": \"world\", \"domain\": \"code\"}\n");
   outcome =
@@ -66,6 +66,26 @@ TEST(CliCapture, TextIsCutIntoSequencesAndJsonLinesCarryTags) {
   const auto trace = read_trace(out);
   ASSERT_TRUE(trace.has_value());
   EXPECT_EQ(trace->info->tag_names.at("domain"), (std::vector<std::string>{"prose", "code"}));
+}
+
+TEST(CliCapture, CtrlCStopsARunAndLeavesNoTrace) {
+  if (!has_engine()) GTEST_SKIP() << "built without LibTorch";
+  const TemporaryFolder folder;
+  ASSERT_EQ(run_cli({"synth", "checkpoint", "--layers", "24", "--hidden", "256", "--experts", "32", "--k", "8",
+                     "--intermediate", "256", "--out", folder.file("model")})
+                .code,
+            0);
+  std::string ids = "1";
+  for (int i = 0; i < 4000; ++i) ids += ",2";
+  RunOptions options;
+  options.interrupt = std::chrono::milliseconds(1500);
+  const Outcome outcome = run_cli(
+      {"capture", folder.file("model"), "--ids", ids, "--device", "cpu", "--out", folder.file("t.routes.safetensors")},
+      options);
+  EXPECT_EQ(outcome.code, 130) << outcome.err;
+  std::vector<std::string> left;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) left.push_back(entry.path().filename());
+  EXPECT_EQ(left, std::vector<std::string>{"model"});
 }
 
 TEST(CliCapture, WrongInputsAreToldBeforeAnythingRuns) {
