@@ -95,7 +95,7 @@ Expected<std::vector<std::pair<std::string, nlohmann::json>>> Session::items(con
       impl_->path, [&]() -> Expected<Items> { return session_store::read_items(*impl_->database, kind); });
 }
 
-Expected<void> Session::save_as(const std::filesystem::path& to) {
+Expected<void> Session::save_as(const std::filesystem::path& to, const FolderMove& moved) {
   const std::filesystem::path target = std::filesystem::absolute(to);
   if (target == impl_->path) return {};
   std::error_code ignored;
@@ -111,7 +111,7 @@ Expected<void> Session::save_as(const std::filesystem::path& to) {
     session_database::copy(*impl_->database, copy);
     copy.execAndGet("PRAGMA journal_mode = DELETE");
     SQLite::Transaction transaction(copy);
-    session_store::rewrite_relative_paths(copy, target.parent_path());
+    session_store::rewrite_paths(copy, target.parent_path(), moved);
     transaction.commit();
     return {};
   });

@@ -43,7 +43,7 @@ struct Action {
 struct SessionOptions {
   bool read_only = false;                   // for showing and checking: takes no lock and writes nothing
   std::uint64_t cache_bytes = 256U << 20U;  // of compressed cached Results
-  std::string vfs{};                          // SQLite's file layer by name; empty = the default one
+  std::string vfs{};                        // SQLite's file layer by name; empty = the default one
 };
 
 class MOESCOPE_API Session {
@@ -84,8 +84,10 @@ class MOESCOPE_API Session {
   [[nodiscard]] Expected<void> store_cached(const std::string& key, const std::string& analysis,
                                             const std::string& packed);
 
-  // Copies everything to `path`, replacing what is there, and goes on in the copy.
-  [[nodiscard]] Expected<void> save_as(const std::filesystem::path& path);
+  // Copies everything to `path`, replacing what is there, and goes on in the copy. Sources below the first folder of
+  // `moved` are known to lie below the second one now.
+  using FolderMove = std::pair<std::filesystem::path, std::filesystem::path>;
+  [[nodiscard]] Expected<void> save_as(const std::filesystem::path& path, const FolderMove& moved = {});
 
   // What is wrong with the file: SQLite's own check, then ours (history against state, references, cached Results).
   // Empty = nothing.

@@ -157,16 +157,23 @@ nlohmann::json with_relative_path(nlohmann::json source, const std::filesystem::
   return source;
 }
 
-void rewrite_relative_paths(SQLite::Database& database, const std::filesystem::path& folder) {
+void rewrite_paths(SQLite::Database& database, const std::filesystem::path& folder, const Session::FolderMove& moved) {
+  const auto rewrite = [&](nlohmann::json source) {
+    if (source.is_object() && !moved.first.empty()) {
+      const auto inside = std::filesystem::path(source.value("path", "")).lexically_relative(moved.first);
+      if (!inside.empty() && *inside.begin() != "..") source["path"] = (moved.second / inside).string();
+    }
+    return with_relative_path(std::move(source), folder);
+  };
   for (const auto& [key, source] : read_items(database, "source")) {
-    write_item(database, "source", key, with_relative_path(source, folder));
+    write_item(database, "source", key, rewrite(source));
   }
   for (Action& action : read_actions(database, "ORDER BY sequence")) {
     bool changed = false;
     for (Edit& edit : action.edits) {
       if (edit.kind != "source") continue;
-      edit.before = with_relative_path(std::move(edit.before), folder);
-      edit.after = with_relative_path(std::move(edit.after), folder);
+      edit.before = rewrite(std::move(edit.before));
+      edit.after = rewrite(std::move(edit.after));
       changed = true;
     }
     if (changed) replace_edits(database, action.sequence, action.edits);

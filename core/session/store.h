@@ -41,7 +41,8 @@ void replace_edits(SQLite::Database& database, std::int64_t sequence, const std:
 
 // A source's JSON with `relative` set for a session in `folder`; an empty folder removes it.
 [[nodiscard]] nlohmann::json with_relative_path(nlohmann::json source, const std::filesystem::path& folder);
-// Sets `relative` of all sources, in the history too.
-void rewrite_relative_paths(SQLite::Database& database, const std::filesystem::path& folder);
+// Sets `relative` of all sources for a session in `folder`, in the history too, after those below moved.first went to
+// moved.second.
+void rewrite_paths(SQLite::Database& database, const std::filesystem::path& folder, const Session::FolderMove& moved);
 
 }  // namespace moescope::session_store

@@ -1,4 +1,7 @@
-// Commands that write Results to files.
+// Commands that write Results and reports to files.
+#include <fmt/format.h>
+
+#include "core/base/clock.h"
 #include "core/io/output_file.h"
 #include "core/workbench/state.h"
 
@@ -43,9 +46,80 @@ Expected<nlohmann::json> export_result(WorkbenchState& state, const nlohmann::js
   return nlohmann::json{{"job", id}, {"path", path->string()}};
 }
 
+// The traces that a report is about: those asked for, else the active one. The active filter counts where it applies.
+Expected<std::vector<ReportSource>> report_sources_of(const WorkbenchState& state, const nlohmann::json& arguments) {
+  std::vector<std::int64_t> ids = arguments.value("traces", std::vector<std::int64_t>{});
+  if (ids.empty()) ids = {state.active_trace};
+  std::vector<ReportSource> sources;
+  for (const std::int64_t id : ids) {
+    const Source* source = state.find_source(id);
+    if (!source || source->kind != SourceKind::trace) {
+      return fail(ErrorKind::usage, fmt::format("there is no trace {}", id));
+    }
+    if (!source->trace) return fail(source->error.value_or(Error{ErrorKind::input, "the trace is not open", "", ""}));
+    AppliedFilter filter = state.filter;
+    if (id != state.active_trace) {
+      auto applied = apply_filter(*source->trace, state.filter.filter.text);
+      if (!applied) return fail(applied.error());
+      filter = std::move(*applied);
+    }
+    sources.push_back({source->name, *source->trace, std::move(filter)});
+  }
+  return sources;
+}
+
+// The report is made and, as HTML, written in a job; other writers are the program's own and run on the main thread.
+Expected<nlohmann::json> export_report(WorkbenchState& state, const nlohmann::json& arguments) {
+  const auto path = path_argument(arguments, "path");
+  if (!path) return fail(path.error());
+  const std::string suffix = path->extension().string();
+  const bool html = suffix == ".html" || suffix == ".htm";
+  const auto writer = state.options.report_writers.find(suffix);
+  if (!html && writer == state.options.report_writers.end()) {
+    std::string known = ".html";
+    for (const auto& [name, write] : state.options.report_writers) known += ", " + name;
+    return fail(ErrorKind::usage, "reports cannot be written in this format", path->string(),
+                "This program writes " + known);
+  }
+  auto sources = report_sources_of(state, arguments);
+  if (!sources) return fail(sources.error());
+  ReportRequest request;
+  request.title = arguments.value("title", "");
+  request.sections = arguments.value("sections", std::vector<std::string>{});
+  request.date = utc_now().substr(0, 10);
+  for (const Annotation& note : state.annotations) request.notes.push_back({note.anchor, note.text});
+  auto report = std::make_shared<Report>();
+  const auto work = [report, html, request, sources = std::move(*sources),
+                     path = *path](const WorkContext& context) -> Expected<void> {
+    auto made = make_report(sources, request, context);
+    if (!made) return fail(made.error());
+    *report = std::move(*made);
+    return html ? write_whole_file(path, report_to_html(*report)) : Expected<void>();
+  };
+  const auto finished = [&state, report, html, path = *path, suffix](const Expected<void>& outcome) {
+    Expected<void> written = outcome;
+    if (written && !html) written = state.options.report_writers.at(suffix)(*report, path);
+    if (!written && written.error().kind != ErrorKind::cancelled) state.show_error(written.error());
+  };
+  const std::int64_t id = state.jobs.start({"Report", "", JobLane::pool, work, finished});
+  return nlohmann::json{{"job", id}, {"path", path->string()}};
+}
+
 }  // namespace
 
 void add_export_commands(WorkbenchState& state) {
+  add_command(state, {"report.export",
+                      "Export report…",
+                      "Writes a report on the trace: figures, tables and what is known.",
+                      "File",
+                      "Ctrl+E",
+                      "document-print",
+                      {{"path", "file.html, or another suffix this program can write"},
+                       {"sections", "ids of sections; all when left out"},
+                       {"title", "of the report"},
+                       {"traces", "ids of traces to compare; the active one when left out"}},
+                      [&state] { return needs_trace(state); },
+                      [&state](const nlohmann::json& a) { return export_report(state, a); }});
   add_command(state,
               {"result.export",
                "Export result…",

@@ -24,12 +24,8 @@ std::string cannot_run(const WorkbenchState& state) {
 // A file of its own for the trace of a prompt: beside a saved session, in the settings folder otherwise.
 Expected<std::filesystem::path> new_trace_file(const WorkbenchState& state) {
   std::error_code error;
-  std::filesystem::path folder = state.session.path();
-  if (folder.empty()) {
-    folder = std::filesystem::temp_directory_path(error) / "moescope-runs";
-  } else {
-    folder.replace_extension(".runs");
-  }
+  std::filesystem::path folder = runs_folder(state.session.path());
+  if (folder.empty()) folder = std::filesystem::temp_directory_path(error) / "moescope-runs";
   std::filesystem::create_directories(folder, error);
   if (error) {
     return fail(ErrorKind::input, "cannot make the folder for traces: " + error.message(), folder.string(),
@@ -71,7 +67,8 @@ Expected<nlohmann::json> start(WorkbenchState& state, Run run) {
                           shared->opened = std::move(*opened);
                           return {};
                         },
-                        [&state, shared](const Expected<void>& outcome) {
+                        [&state, shared, generation = state.generation](const Expected<void>& outcome) {
+                          if (generation != state.generation) return;
                           if (!outcome) {
                             if (outcome.error().kind != ErrorKind::cancelled) state.show_error(outcome.error());
                             return;

@@ -8,13 +8,19 @@
 namespace moescope {
 namespace {
 
+void remove_unsaved(const std::filesystem::path& file) {
+  if (file.empty()) return;
+  std::error_code ignored;
+  std::filesystem::remove(file, ignored);
+  std::filesystem::remove_all(runs_folder(file), ignored);
+}
+
 // An unsaved session file that was left for another one: kept while it holds work, to be recovered later.
 void leave(WorkbenchState& state, Session next, bool next_unsaved) {
   const bool drop = state.unsaved && state.session.untouched();
   const std::filesystem::path old = state.session.path();
   state.enter(std::move(next), next_unsaved);
-  std::error_code ignored;
-  if (drop && !old.empty()) std::filesystem::remove(old, ignored);
+  if (drop) remove_unsaved(old);
 }
 
 Expected<nlohmann::json> new_session(WorkbenchState& state, const nlohmann::json& arguments) {
@@ -26,15 +32,37 @@ Expected<nlohmann::json> new_session(WorkbenchState& state, const nlohmann::json
   return nlohmann::json{{"path", state.session.path().string()}};
 }
 
+// Copies the traces of prompts beside the session that is about to be saved, as links where the disk allows.
+Expected<void> copy_runs(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::error_code error;
+  if (from.empty() || !std::filesystem::exists(from, error)) return {};
+  std::filesystem::create_directories(to, error);
+  for (const auto& entry : std::filesystem::directory_iterator(from, error)) {
+    const std::filesystem::path target = to / entry.path().filename();
+    std::error_code failed;
+    std::filesystem::remove(target, failed);
+    std::filesystem::create_hard_link(entry.path(), target, failed);
+    if (failed) std::filesystem::copy_file(entry.path(), target, error);
+    if (error) break;
+  }
+  if (!error) return {};
+  return fail(ErrorKind::input, "cannot copy the traces of the session: " + error.message(), to.string(),
+              "Free some space, or save elsewhere");
+}
+
 Expected<nlohmann::json> save_session_as(WorkbenchState& state, const nlohmann::json& arguments) {
   const auto path = path_argument(arguments, "path");
   if (!path) return fail(path.error());
   const std::filesystem::path old = state.session.path();
   const bool was_unsaved = state.unsaved;
-  if (auto saved = state.session.save_as(*path); !saved) return fail(saved.error());
+  const std::filesystem::path target = std::filesystem::absolute(*path);
+  const std::filesystem::path old_runs = runs_folder(old), new_runs = runs_folder(target);
+  if (old != target) {
+    if (auto copied = copy_runs(old_runs, new_runs); !copied) return fail(copied.error());
+  }
+  if (auto saved = state.session.save_as(target, {old_runs, new_runs}); !saved) return fail(saved.error());
   state.unsaved = false;
-  std::error_code ignored;
-  if (was_unsaved && !old.empty() && old != state.session.path()) std::filesystem::remove(old, ignored);
+  if (was_unsaved && old != state.session.path()) remove_unsaved(old);
   state.recent.add(state.session.path());
   state.notify(state.reload() | static_cast<Changes>(Change::session));
   return nlohmann::json{{"path", state.session.path().string()}};
@@ -79,12 +107,17 @@ Expected<nlohmann::json> discard_session(WorkbenchState& state) {
   auto made = state.make_unsaved_session();
   if (!made) return fail(made.error());
   state.enter(std::move(*made), true);
-  std::error_code ignored;
-  if (!old.empty()) std::filesystem::remove(old, ignored);
+  remove_unsaved(old);
   return nlohmann::json::object();
 }
 
 }  // namespace
+
+std::filesystem::path runs_folder(const std::filesystem::path& session_file) {
+  std::filesystem::path folder = session_file;
+  if (!folder.empty()) folder.replace_extension(".runs");
+  return folder;
+}
 
 Expected<nlohmann::json> enter_session_file(WorkbenchState& state, const std::filesystem::path& path) {
   if (std::filesystem::absolute(path) == state.session.path()) {

@@ -126,7 +126,7 @@ Expected<nlohmann::json> activate(WorkbenchState& state, const nlohmann::json& a
 // The sample's model, then the trace of its held-out text, which is shown. One action each; the reply is the trace's.
 Expected<nlohmann::json> open_sample(WorkbenchState& state) {
   Expected<nlohmann::json> reply = nlohmann::json();
-  for (const char* name : {"sample/model", "sample/traces/held-out.routes.safetensors"}) {
+  for (const char* name : {"sample/model", "sample/held-out.routes.safetensors"}) {
     const auto path = find_resource(name);
     if (!path) return fail(path.error());
     auto opened = open_path(*path);

@@ -88,6 +88,7 @@ Expected<Session> WorkbenchState::make_unsaved_session() {
 
 void WorkbenchState::enter(Session next, bool is_unsaved) {
   jobs.cancel_all();
+  ++generation;
   session = std::move(next);
   unsaved = is_unsaved;
   sources.clear();

@@ -54,7 +54,8 @@ struct WorkbenchState {
   JobSystem jobs;
   CommandRegistry commands;
   Session session;
-  bool unsaved = true;  // lives in the settings folder until it is saved
+  std::int64_t generation = 0;  // which session this is since the start; jobs of an earlier one change nothing
+  bool unsaved = true;          // lives in the settings folder until it is saved
   RecentFiles recent;
 
   std::vector<Source> sources;
@@ -95,6 +96,8 @@ struct WorkbenchState {
 // `more` are edits that belong to the same action.
 [[nodiscard]] Expected<nlohmann::json> adopt(WorkbenchState& state, Opened opened, const std::string& command,
                                              std::vector<Edit> more = {});
+// Folder beside a session file for the traces of its prompts; empty for a session in memory.
+[[nodiscard]] std::filesystem::path runs_folder(const std::filesystem::path& session_file);
 // Opens another session. Reply: path.
 [[nodiscard]] Expected<nlohmann::json> enter_session_file(WorkbenchState& state, const std::filesystem::path& path);
 

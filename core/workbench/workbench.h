@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 #include "core/base/jobs.h"
 #include "core/engine/engine.h"
 #include "core/model/checkpoint.h"
+#include "core/report/report.h"
 #include "core/trace/selection.h"
 #include "core/trace/trace.h"
 
@@ -68,10 +70,12 @@ enum class Change : std::uint32_t {
 using Changes = std::uint32_t;
 
 struct WorkbenchOptions {
-  std::filesystem::path settings_folder;  // recent files, window layout; empty = none are kept
-  std::shared_ptr<Engine> engine;         // may be null: then "run" is unavailable, with the reason
+  std::filesystem::path settings_folder{};  // recent files, window layout; empty = none are kept
+  std::shared_ptr<Engine> engine{};         // may be null: then "run" is unavailable, with the reason
   // Runs a function on the main thread soon. The desktop gives Qt's event loop, the CLI a queue it drains.
-  std::function<void(std::function<void()>)> post_to_main;
+  std::function<void(std::function<void()>)> post_to_main{};
+  // Writers of reports besides HTML, by suffix (".pdf"); called on the main thread.
+  std::map<std::string, std::function<Expected<void>(const Report&, const std::filesystem::path&)>> report_writers{};
 };
 
 class MOESCOPE_API Workbench {

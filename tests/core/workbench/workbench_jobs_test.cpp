@@ -97,6 +97,31 @@ TEST_F(WorkbenchTest, ExportsAResultBySuffix) {
   EXPECT_TRUE(result_from_json(nlohmann::json::parse(in)));
 }
 
+TEST_F(WorkbenchTest, ExportsAReportAsHtmlAndByAWriterOfTheProgram) {
+  must("source.open", {{"path", trace_file.string()}});
+  must("note.add", {{"text", "a note that the report quotes"}, {"anchor", "L0·E01"}});
+  must("report.export", {{"path", (folder / "r.html").string()}});
+  EXPECT_THAT(run("report.export", {{"path", (folder / "r.pdf").string()}}).error().advice, HasSubstr(".html"));
+  workbench->wait_for_jobs();
+  EXPECT_FALSE(workbench->last_error()) << workbench->last_error()->text();
+  std::ifstream in(folder / "r.html");
+  const std::string html{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  EXPECT_THAT(html, HasSubstr("<svg"));
+  EXPECT_THAT(html, HasSubstr("a note that the report quotes"));
+
+  std::string title;
+  WorkbenchOptions options;
+  options.report_writers[".pdf"] = [&](const Report& report, const std::filesystem::path&) -> Expected<void> {
+    title = report.title;
+    return {};
+  };
+  Workbench other(options);
+  ASSERT_TRUE(other.commands().run("source.open", {{"path", trace_file.string()}}));
+  ASSERT_TRUE(other.commands().run("report.export", {{"path", "r.pdf"}, {"title", "My routing study"}}));
+  other.wait_for_jobs();
+  EXPECT_EQ(title, "My routing study");
+}
+
 class RunTest : public WorkbenchTest {
  protected:
   void SetUp() override {
@@ -128,6 +153,27 @@ TEST_F(RunTest, APromptBecomesATraceThatIsShownAndKept) {
   EXPECT_EQ(engine->last.sequences[0].text, "Hello, wide world");
   EXPECT_EQ(engine->last.sequences[0].spans.size(), engine->last.sequences[0].ids.size());
   EXPECT_FALSE(run("run.prompt", {{"text", "x"}, {"format", "nonsense"}}));
+}
+
+TEST_F(RunTest, TracesOfPromptsGoWithTheSessionThatIsSaved) {
+  must("source.open", {{"path", (folder / "model").string()}});
+  must("run.prompt", {{"text", "Hello"}});
+  workbench->wait_for_jobs();
+  const auto scratch = workbench->active_trace()->path;
+  EXPECT_TRUE(std::filesystem::exists(scratch));
+  std::filesystem::create_directories(folder / "kept");
+  must("session.save_as", {{"path", (folder / "kept" / "study.moescope").string()}});
+  EXPECT_EQ(workbench->active_trace()->path, folder / "kept" / "study.runs" / scratch.filename());
+  EXPECT_TRUE(workbench->active_trace()->trace);
+  EXPECT_FALSE(std::filesystem::exists(scratch)) << "nothing is left in the settings folder";
+  must("edit.undo");
+  must("edit.redo");
+  EXPECT_TRUE(workbench->active_trace()->trace) << "the history knows the new place too";
+  workbench.reset();
+  std::filesystem::rename(folder / "kept", folder / "sent");
+  start();
+  must("session.open", {{"path", (folder / "sent" / "study.moescope").string()}});
+  EXPECT_TRUE(workbench->active_trace()->trace);
 }
 
 TEST_F(RunTest, AWorkerThatDiedIsAnErrorAndTheNextRunWorks) {
