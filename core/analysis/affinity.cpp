@@ -82,7 +82,7 @@ std::vector<Graph::Link> strongest_links(const RowPair& pair, const Joint& joint
 std::string unavailable(const Trace& trace) {
   if (!trace.has_ids()) return "did not record expert ids";
   for (std::uint32_t r = 0; r < trace.rows().size(); ++r) {
-    if (row_at_distance(trace.rows(), r, 1) >= 0) return "";
+    if (row_at_distance(trace.rows(), r, 1) >= 0) return too_large_for_pairs(trace);
   }
   return "has no two router rows of the same kind to compare";
 }
@@ -279,11 +279,12 @@ Expected<Result> run(const AnalysisInput& input) {
     summary.to_share = shares(joint.to);
     summary.links = strongest_links(summary.pair, joint, options.links);
     if (p == chosen) chosen_joint = std::move(joint);
-    for (const PairTable& drawn : shuffled_pairs(trace, grouped, summary.pair, options.weighting, options.draws,
-                                                 mix_seed(options.seed, summary.pair.from), input.work)) {
-      if (const double s = strength_of(drawn.joint()); s == s) summary.null_strength.push_back(s);
-      if (const double i = drawn.first_rank_information(); i == i) summary.null_information.push_back(i);
-    }
+    shuffled_pairs(trace, grouped, summary.pair, options.weighting, options.draws,
+                   mix_seed(options.seed, summary.pair.from), input.work, [&](const PairTable& drawn) {
+                     if (const double s = strength_of(drawn.joint()); s == s) summary.null_strength.push_back(s);
+                     const double i = drawn.first_rank_information();
+                     if (i == i) summary.null_information.push_back(i);
+                   });
     std::sort(summary.null_strength.begin(), summary.null_strength.end());
     std::sort(summary.null_information.begin(), summary.null_information.end());
   });

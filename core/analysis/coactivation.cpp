@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/analysis/common.h"
+#include "core/analysis/pairs.h"
 #include "core/analysis/routes.h"
 #include "core/base/parallel.h"
 
@@ -46,6 +47,12 @@ void count_chunk(const Chunk& chunk, const TokenMask& mask, std::uint32_t row, s
       case 2:
         add_tile<2>(ids.data(), tile.size(), ranks, experts, counts);
         break;
+      case 4:
+        add_tile<4>(ids.data(), tile.size(), ranks, experts, counts);
+        break;
+      case 6:
+        add_tile<6>(ids.data(), tile.size(), ranks, experts, counts);
+        break;
       case 8:
         add_tile<8>(ids.data(), tile.size(), ranks, experts, counts);
         break;
@@ -57,7 +64,7 @@ void count_chunk(const Chunk& chunk, const TokenMask& mask, std::uint32_t row, s
 
 std::string unavailable(const Trace& trace) {
   if (!trace.has_ids()) return "did not record expert ids";
-  return trace.max_slots() < 2 ? "has one expert per token, so none are chosen together" : "";
+  return trace.max_slots() < 2 ? "has one expert per token, so none are chosen together" : too_large_for_pairs(trace);
 }
 
 Expected<Result> run(const AnalysisInput& input) {

@@ -16,6 +16,8 @@ constexpr std::size_t shuffles = 200;
 constexpr std::size_t bootstrap_draws = 200;
 constexpr std::size_t max_units = 2048;  // sequences of one tag value are merged beyond it
 constexpr std::size_t fewest_units = 5;
+constexpr std::size_t most_cells = std::size_t{1} << 22U;  // experts × values
+constexpr std::size_t most_cells_of_intervals = std::size_t{1} << 16U;
 constexpr std::uint64_t seed = 20240802;
 
 // What is shuffled and drawn: sequences where each has one tag value, else single tokens.
@@ -271,6 +273,10 @@ Expected<Result> run(const AnalysisInput& input) {
                 "Choose a row that the filter keeps");
   }
   const std::size_t values = tag->names().size();
+  if (values * most_experts(rows) > most_cells) {
+    return fail(ErrorKind::usage, fmt::format("{} has {} values, too many for a profile", tag_name, values),
+                "parameter tag", "Choose a tag with fewer values");
+  }
   const Units units = make_units(input, tag_codes(trace, *tag), values);
   const std::vector<Chunk> chunks = chunks_of(trace);
   std::vector<Profile> profiles(rows.size());
@@ -301,7 +307,8 @@ Expected<Result> run(const AnalysisInput& input) {
       matrix->absence.push_back(std::isnan(matrix->values[cell]) ? Absence::not_recorded : Absence::present);
     }
   }
-  if (units.by_sequence && profile.tokens > 0) add_intervals(share, lift, profile, units, values, experts, input.work);
+  const bool intervals = units.by_sequence && profile.tokens > 0 && share.values.size() <= most_cells_of_intervals;
+  if (intervals) add_intervals(share, lift, profile, units, values, experts, input.work);
   result.matrices = {std::move(share), std::move(lift)};
 
   Series information{"information", fmt::format("Information between {} and expert", tag_name),
@@ -339,7 +346,7 @@ Expected<Result> run(const AnalysisInput& input) {
           : fmt::format("Null: {} shuffles of the tag between tokens, as sequences are not recorded or hold "
                         "several values; tokens of one text are alike, so this null is too narrow.",
                         shuffles));
-  if (units.by_sequence) {
+  if (intervals) {
     result.caveats.push_back(
         fmt::format("Intervals: 95 %, {} bootstrap draws over the sequences of each value, where "
                     "there are at least {}.",

@@ -61,8 +61,17 @@ Balance balance_of(const std::vector<double>& counts) {
   return b;
 }
 
+// Block of sequences of every token of the trace; empty without intervals.
+std::vector<std::uint16_t> blocks_of_tokens(const SequenceIndex& sequences, std::size_t tokens, std::size_t blocks) {
+  std::vector<std::uint16_t> block_of(blocks > 0 ? tokens : 0);
+  for (std::size_t t = 0; t < block_of.size(); ++t) {
+    block_of[t] = static_cast<std::uint16_t>(sequences.at(t) * blocks / sequences.count);
+  }
+  return block_of;
+}
+
 RowLoad count_row(const AnalysisInput& input, std::uint32_t row, Weighting weighting, const std::vector<Chunk>& chunks,
-                  const SequenceIndex& sequences, std::size_t blocks) {
+                  const std::vector<std::uint16_t>& block_of, std::size_t blocks) {
   const std::uint32_t experts = input.trace.rows()[row].experts;
   const std::size_t ranks = weighting == Weighting::top1 ? 1 : std::max<std::size_t>(1, input.trace.max_slots());
   const std::size_t width = experts + 1;
@@ -80,12 +89,12 @@ RowLoad count_row(const AnalysisInput& input, std::uint32_t row, Weighting weigh
       if (weighting == Weighting::gate) decode_weights(tile, row, ranks, weights.data());
       for (std::size_t t = 0; t < tile.size();) {
         // A run of tokens of one block shares its table, so the table stays in the cache.
-        const std::size_t block = blocks == 0 ? 0 : sequences.at(tile.global_token(t)) * blocks / sequences.count;
+        const std::size_t block = blocks == 0 ? 0 : block_of[tile.global_token(t)];
         const std::size_t begin = t;
         if (blocks == 0) {
           t = tile.size();
         } else {
-          while (++t < tile.size() && sequences.at(tile.global_token(t)) * blocks / sequences.count == block) {
+          while (++t < tile.size() && block_of[tile.global_token(t)] == block) {
           }
         }
         std::uint32_t* counts = table.data() + block * width;
@@ -206,13 +215,14 @@ Expected<Result> run(const AnalysisInput& input) {
   const SequenceIndex sequences = from_ids ? sequence_index(trace) : SequenceIndex{};
   const std::size_t blocks =
       sequences.recorded && sequences.count >= fewest_sequences ? std::min(sequences.count, max_blocks) : 0;
+  const std::vector<std::uint16_t> block_of = blocks_of_tokens(sequences, trace.token_count(), blocks);
   const std::vector<Chunk> chunks = chunks_of(trace);
   std::vector<RowLoad> loads(rows.size());
   std::vector<RowIntervals> intervals(rows.size());
   auto done = parallel_for(rows.size(), input.work, {"Expert load", 0, 1}, [&](std::size_t r, std::size_t) {
     const auto row = static_cast<std::uint32_t>(r);
     if (!keeps_row(input.filter, row)) return;
-    loads[r] = from_ids ? count_row(input, row, weighting, chunks, sequences, blocks)
+    loads[r] = from_ids ? count_row(input, row, weighting, chunks, block_of, blocks)
                         : summed_counts(trace.counts, row, rows[r].experts, rows[r].k);
     if (blocks > 0 && loads[r].slots > 0) {
       intervals[r] = bootstrap(loads[r], rows[r].experts, blocks, mix_seed(bootstrap_seed, r));

@@ -9,6 +9,9 @@
 namespace moescope {
 namespace {
 
+constexpr std::size_t most_null_cells = 2'000'000;  // of the tables of the null, all draws in work together
+constexpr std::uint32_t most_pair_experts = 4096;
+
 bool has_expert(const std::uint16_t* ids, std::size_t ranks, std::uint32_t experts) {
   if (ids[0] < experts) return true;
   return std::any_of(ids + 1, ids + ranks, [&](std::uint16_t id) { return id < experts; });
@@ -264,41 +267,62 @@ class PairBatch {
   std::vector<std::uint16_t> one_, two_;
 };
 
+// One draw of one batch: permutes within each group and counts.
+void add_shuffled(const PairBatch& batch, std::size_t ranks, Random& random, std::vector<std::uint32_t>& partner,
+                  const WorkContext& work, PairTable& table) {
+  const std::size_t tokens = batch.group_ends.back();
+  partner.resize(tokens);
+  std::iota(partner.begin(), partner.end(), 0U);
+  std::size_t begin = 0;
+  for (const std::size_t end : batch.group_ends) {
+    shuffle(std::span<std::uint32_t>(partner).subspan(begin, end - begin), random);
+    begin = end;
+  }
+  for (std::size_t t = 0; t < tokens && !work.cancelled(); t += chunk_tokens) {
+    const std::size_t count = std::min(chunk_tokens, tokens - t);
+    table.add(batch.a.data() + t * ranks, batch.b.data(), count,
+              std::span<const std::uint32_t>(partner).subspan(t, count));
+  }
+}
+
 }  // namespace
 
-std::vector<PairTable> shuffled_pairs(const Trace& trace, const GroupedTokens& grouped, const RowPair& pair,
-                                      PairWeighting weighting, std::size_t draws, std::uint64_t seed,
-                                      const WorkContext& work) {
-  std::vector<PairTable> tables(draws, PairTable(pair, weighting));
-  if (grouped.tokens.empty()) return tables;
+void shuffled_pairs(const Trace& trace, const GroupedTokens& grouped, const RowPair& pair, PairWeighting weighting,
+                    std::size_t draws, std::uint64_t seed, const WorkContext& work,
+                    const std::function<void(const PairTable&)>& take) {
+  if (grouped.tokens.empty()) return;
+  // As many tables at once as stay small; each batch of tokens is decoded once for all of them.
+  const std::size_t cells = (pair.from_experts + std::size_t{1}) * (pair.to_experts + std::size_t{1});
+  const std::size_t at_once = std::clamp<std::size_t>(most_null_cells / cells, 1, std::max<std::size_t>(1, draws));
+  std::vector<PairTable> tables(at_once, PairTable(pair, weighting));
   PairBatch batch(trace, grouped, pair);
   std::vector<std::uint32_t> partner;
   const std::size_t groups = grouped.starts.size() - 1;
-  for (std::size_t group = 0; group < groups;) {
-    // Whole sequences, enough of them to make a table's way into the cache worth it.
-    std::size_t last = group + 1;
-    while (last < groups && grouped.starts[last + 1] - grouped.starts[group] <= chunk_tokens) ++last;
-    batch.load(group, last);
-    const std::size_t tokens = batch.group_ends.back();
-    for (std::size_t draw = 0; draw < draws; ++draw) {
-      if (work.cancelled()) return tables;
-      Random random(mix_seed(seed, draw, group));
-      partner.resize(tokens);
-      std::iota(partner.begin(), partner.end(), 0U);
-      std::size_t begin = 0;
-      for (const std::size_t end : batch.group_ends) {
-        shuffle(std::span<std::uint32_t>(partner).subspan(begin, end - begin), random);
-        begin = end;
+  for (std::size_t first_draw = 0; first_draw < draws; first_draw += at_once) {
+    const std::size_t last_draw = std::min(draws, first_draw + at_once);
+    for (PairTable& table : tables) table.clear();
+    for (std::size_t group = 0; group < groups;) {
+      // Whole sequences, enough of them to make a table's way into the cache worth it.
+      std::size_t last = group + 1;
+      while (last < groups && grouped.starts[last + 1] - grouped.starts[group] <= chunk_tokens) ++last;
+      batch.load(group, last);
+      for (std::size_t draw = first_draw; draw < last_draw; ++draw) {
+        if (work.cancelled()) return;
+        Random random(mix_seed(seed, draw, group));
+        add_shuffled(batch, pair.ranks, random, partner, work, tables[draw - first_draw]);
       }
-      for (std::size_t t = 0; t < tokens && !work.cancelled(); t += chunk_tokens) {
-        const std::size_t count = std::min(chunk_tokens, tokens - t);
-        tables[draw].add(batch.a.data() + t * pair.ranks, batch.b.data(), count,
-                         std::span<const std::uint32_t>(partner).subspan(t, count));
-      }
+      group = last;
     }
-    group = last;
+    for (std::size_t draw = first_draw; draw < last_draw && !work.cancelled(); ++draw) take(tables[draw - first_draw]);
   }
-  return tables;
+}
+
+std::string too_large_for_pairs(const Trace& trace) {
+  std::uint64_t most = 0;
+  for (const auto& row : trace.rows()) most = std::max<std::uint64_t>(most, row.experts);
+  return most > most_pair_experts
+             ? "has rows of more than " + std::to_string(most_pair_experts) + " experts, too many for a table of pairs"
+             : "";
 }
 
 }  // namespace moescope

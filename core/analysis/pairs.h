@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/analysis/routes.h"
@@ -75,11 +77,14 @@ struct GroupedTokens {
 [[nodiscard]] MOESCOPE_API GroupedTokens group_tokens(const Trace& trace, const TokenMask& mask,
                                                       const SequenceIndex& sequences);
 
-// The null: `draws` tables in which the tokens of the second row are permuted within each sequence. The margins and the
-// tokens are those of the observed table. The same seed gives the same draws. Returns early on a cancel.
-[[nodiscard]] MOESCOPE_API std::vector<PairTable> shuffled_pairs(const Trace& trace, const GroupedTokens& grouped,
-                                                                 const RowPair& pair, PairWeighting weighting,
-                                                                 std::size_t draws, std::uint64_t seed,
-                                                                 const WorkContext& work);
+// The null: `draws` tables in which the tokens of the second row are permuted within each sequence, each given to
+// `take` when it is full. The margins and the tokens are those of the observed table. The same seed gives the same
+// draws. Returns early on a cancel.
+MOESCOPE_API void shuffled_pairs(const Trace& trace, const GroupedTokens& grouped, const RowPair& pair,
+                                 PairWeighting weighting, std::size_t draws, std::uint64_t seed,
+                                 const WorkContext& work, const std::function<void(const PairTable&)>& take);
+
+// Why pairs of this trace's experts cannot be counted (a table would be too large), or empty.
+[[nodiscard]] MOESCOPE_API std::string too_large_for_pairs(const Trace& trace);
 
 }  // namespace moescope

@@ -73,7 +73,7 @@ void count_links(Floor& floor, const AnalysisInput& input, const std::vector<Chu
 
 std::string unavailable(const Trace& trace) {
   if (!trace.has_ids()) return "did not record expert ids";
-  return trace.rows().size() < 2 ? "has only one router row" : "";
+  return trace.rows().size() < 2 ? "has only one router row" : too_large_for_pairs(trace);
 }
 
 Expected<Result> run(const AnalysisInput& input) {
@@ -164,6 +164,9 @@ Expected<Result> run(const AnalysisInput& input) {
       "both experts over tokens with an expert at both rows.",
       ranks == 1 ? std::string("first ranks") : fmt::format("all pairs of the first {} ranks", ranks), threshold,
       most));
+  if (ranks < slots && !trace.info->rank_order) {
+    result.caveats.push_back("Leading ranks are leading slots: the trace does not keep the order of ranks.");
+  }
   note_bad_ids(result, bad);
   return result;
 }

@@ -1,7 +1,9 @@
 #include "core/analysis/routes.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
+#include <numeric>
 #include <unordered_map>
 
 namespace moescope {
@@ -75,6 +77,11 @@ Tile TileWalker::next() {
     const std::size_t begin = done_;
     const std::size_t extent = std::min(tile_tokens, chunk_.tokens - begin);
     done_ += extent;
+    if (mask_.all()) {
+      if (!counted_up_) std::iota(std::begin(offsets_), std::end(offsets_), std::uint16_t{0});
+      counted_up_ = true;
+      return Tile{chunk_.segment, chunk_.first + begin, chunk_.global + begin, {offsets_, extent}, true};
+    }
     std::size_t chosen = 0;
     for (std::size_t i = 0; i < extent; ++i) {
       offsets_[chosen] = static_cast<std::uint16_t>(i);

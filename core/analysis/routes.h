@@ -48,6 +48,7 @@ class TileWalker {
   const Chunk& chunk_;
   const TokenMask& mask_;
   std::size_t done_ = 0;
+  bool counted_up_ = false;  // offsets_ is 0, 1, 2, …
   std::uint16_t offsets_[tile_tokens];
 };
 
