@@ -1,7 +1,5 @@
 #include "views/shell/status_bar.h"
 
-#include <unistd.h>
-
 #include <QFile>
 #include <QHBoxLayout>
 #include <QLocale>
@@ -16,10 +14,11 @@
 namespace moescope {
 
 std::uint64_t resident_bytes() {
-  QFile file(QStringLiteral("/proc/self/statm"));
+  QFile file(QStringLiteral("/proc/self/status"));
   if (!file.open(QIODevice::ReadOnly)) return 0;
-  const QList<QByteArray> fields = file.readAll().split(' ');
-  return fields.size() < 2 ? 0 : fields[1].toULongLong() * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  const QList<QByteArray> lines = file.readAll().split('\n');
+  const auto line = std::find_if(lines.begin(), lines.end(), [](const auto& l) { return l.startsWith("VmRSS:"); });
+  return line == lines.end() ? 0 : line->simplified().split(' ').value(1).toULongLong() * 1024;
 }
 
 StatusBar::StatusBar(ViewContext& context, QWidget* parent) : QWidget(parent), context_(context) {
