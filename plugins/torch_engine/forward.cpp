@@ -1,9 +1,14 @@
 #include "plugins/torch_engine/forward.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <atomic>
+#include <functional>
+#include <thread>
 
+#include "plugins/torch_engine/blocks/kernels.h"
 #include "plugins/torch_engine/blocks/norm.h"
 #include "plugins/torch_engine/head.h"
 #include "plugins/torch_engine/interrupt.h"
@@ -53,22 +58,15 @@ class ForwardRun {
     for (std::uint32_t l = 0; l < spec_.layers.size(); ++l) {
       const auto layer = weights_.layer(l, interrupt_);
       if (!layer) return fail(layer.error());
-      std::size_t done = 0;
-      for (Batch& batch : batches) {
-        report(l, done);
-        run_layer(l, **layer, batch);
-        done += batch.sequences;
-      }
+      for_each_batch(l, batches, [&](Batch& batch) { run_layer(l, **layer, batch); });
     }
+    if (recorder_ && !recorder_->wants_head()) return {};
     auto head = make_head(spec_, weights_);
     if (!head) return fail(head.error());
-    std::size_t done = 0;
-    for (Batch& batch : batches) {
-      report(static_cast<std::uint32_t>(spec_.layers.size()), done);
+    for_each_batch(static_cast<std::uint32_t>(spec_.layers.size()), batches, [&](Batch& batch) {
       run_head(*head, batch.hidden, batch.ids, batch.packed.lengths, batch.runs, recorder_, interrupt_);
       batch.hidden = at::Tensor();
-      done += batch.sequences;
-    }
+    });
     return {};
   }
 
@@ -95,6 +93,26 @@ class ForwardRun {
     return out;
   }
 
+  // Runs a step on every batch: one batch per thread where there are enough of them, so that threads seldom wait for
+  // each other, else one after another with all threads inside. Reports come from the calling thread only.
+  void for_each_batch(std::uint32_t layer, std::vector<Batch>& batches, const std::function<void(Batch&)>& step) const {
+    std::atomic<std::size_t> done = 0;
+    const auto caller = std::this_thread::get_id();
+    const auto one = [&](Batch& batch) {
+      if (std::this_thread::get_id() == caller) report(layer, done);
+      interrupt_();
+      step(batch);
+      done += batch.sequences;
+    };
+    const auto threads = static_cast<std::size_t>(at::get_num_threads());
+    if (plan_.batch_per_thread && weights_.device().is_cpu() && batches.size() >= 2 * threads) {
+      blocks::kernels::parallel_tasks(static_cast<std::int64_t>(batches.size()),
+                                      [&](std::int64_t b) { one(batches[static_cast<std::size_t>(b)]); });
+    } else {
+      for (Batch& batch : batches) one(batch);
+    }
+  }
+
   // Layer `layers` stands for the head.
   void report(std::uint32_t layer, std::size_t done) const {
     const std::size_t layers = spec_.layers.size(), all = plan_.sequences.size();
@@ -106,7 +124,6 @@ class ForwardRun {
     work_.report("Capture: " + stage + ", sequence " + std::to_string(group_.first_sequence + done + 1) + " of " +
                      std::to_string(all),
                  0.99 * tokens / static_cast<double>(plan_.tokens));
-    interrupt_();
   }
 
   void run_layer(std::uint32_t index, const blocks::LayerWeights& weights, Batch& batch) {

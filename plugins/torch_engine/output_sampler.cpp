@@ -21,6 +21,7 @@ bool smaller_key(const OutputSampler::Sample& a, const OutputSampler::Sample& b)
 
 void OutputSampler::add(std::size_t row, std::size_t first_token, std::span<const std::size_t> tokens,
                         const blocks::Dispatch& dispatch, const at::Tensor& outputs) {
+  const std::lock_guard lock(mutex_);
   const at::Tensor entries = dispatch.tokens.cpu();
   const auto* entry = entries.data_ptr<std::int64_t>();
   for (std::size_t e = 0; e + 1 < dispatch.begin.size(); ++e) {

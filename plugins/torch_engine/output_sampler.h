@@ -1,11 +1,12 @@
 // Sampled outputs of experts, kept on request: those of the tokens with the smallest hashes, so that the choice depends
-// neither on batching nor on order. Used by the recorder; one thread.
+// neither on batching nor on order. Used by the recorder; add() may come from several threads.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -31,6 +32,7 @@ class OutputSampler {
   [[nodiscard]] std::vector<Sample> samples_of(std::size_t row) const;
 
  private:
+  std::mutex mutex_;
   std::size_t count_;
   std::vector<std::map<std::uint32_t, std::vector<Sample>>> kept_;  // row -> expert -> heap, largest key first
 };

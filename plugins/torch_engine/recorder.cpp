@@ -146,14 +146,20 @@ void Recorder::tokens(const TokenRuns& runs, std::size_t first, std::span<const 
     for (std::size_t t = 0; t < length && done < losses.size(); ++t, ++place) {
       if (place < first) continue;
       if (!loss_.empty()) loss_[begin + t] = losses[done];
-      if (!std::isnan(losses[done])) {
-        loss_sum_ += losses[done];
-        ++loss_count_;
-      }
       if (from) std::copy_n(from + done * vocabulary_, vocabulary_, output_logits_.data() + (begin + t) * vocabulary_);
       ++done;
     }
   }
+}
+
+std::pair<double, std::size_t> Recorder::loss_total() const {
+  std::pair<double, std::size_t> out{0.0, 0};
+  for (const float loss : loss_) {
+    if (std::isnan(loss)) continue;
+    out.first += loss;
+    ++out.second;
+  }
+  return out;
 }
 
 Segment Recorder::take_segment() {

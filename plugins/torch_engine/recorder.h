@@ -1,5 +1,5 @@
 // The record hook: columns of one segment of the trace, filled batch by batch while the model runs, in recorded order.
-// Used by the forward pass; one thread.
+// Used by the forward pass. Different batches may be recorded by different threads at once: their tokens are disjoint.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -47,8 +47,10 @@ class Recorder {
 
   // Hands over the columns that are indexed by row and token; the caller adds those of the request.
   [[nodiscard]] Segment take_segment();
-  [[nodiscard]] double loss_sum() const { return loss_sum_; }
-  [[nodiscard]] std::size_t loss_count() const { return loss_count_; }
+  // Sum and number of the losses that are known.
+  [[nodiscard]] std::pair<double, std::size_t> loss_total() const;
+  // Whether anything asks for the output head.
+  [[nodiscard]] bool wants_head() const { return !loss_.empty() || !output_logits_.empty(); }
 
  private:
   template <typename Id>
@@ -61,8 +63,6 @@ class Recorder {
   std::vector<std::uint8_t> ids8_, used_;
   std::vector<std::uint16_t> ids16_;
   std::vector<float> weights_, margin_, router_logits_, dropped_, norms_, loss_, output_logits_;
-  double loss_sum_ = 0;
-  std::size_t loss_count_ = 0;
 };
 
 }  // namespace moescope::torch_engine

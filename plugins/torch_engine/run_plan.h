@@ -49,6 +49,7 @@ struct RunPlan {
   std::vector<LayerHooks> layers;  // one per layer of the model
   std::vector<RouterRow> rows;     // one per layer of the model, in order
   std::size_t slots = 0;           // most slots of any row
+  bool batch_per_thread = false;   // the model is narrow: a thread runs a whole batch, not a share of each product
   bool expert_choice = false;
   bool used_varies = false;  // some token may fill fewer slots than there are
   bool has_capacity = false, has_margin = false;

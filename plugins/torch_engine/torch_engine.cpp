@@ -109,8 +109,9 @@ Expected<RunSummary> TorchEngine::run_on(const RunRequest& request, const WorkCo
     const auto begin = std::chrono::steady_clock::now();
     if (auto done = run_group(request, *plan, group, spec, weights, &recorder, work); !done) return fail(done.error());
     out.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    loss_sum += recorder.loss_sum();
-    loss_count += recorder.loss_count();
+    const auto [sum, count] = recorder.loss_total();
+    loss_sum += sum;
+    loss_count += count;
     Segment segment = recorder.take_segment();
     add_request_columns(request, *plan, group, head, segment);
     if (auto done = writer->append(segment); !done) return fail(done.error());

@@ -104,8 +104,12 @@ std::int64_t grain(std::int64_t width) {
 
 }  // namespace
 
+bool inference_on_cpu(const at::Tensor& x) {
+  return !at::GradMode::is_enabled() && x.is_cpu();
+}
+
 bool usable(const at::Tensor& x) {
-  return !at::GradMode::is_enabled() && x.is_cpu() && x.scalar_type() == at::kFloat && x.stride(-1) == 1;
+  return inference_on_cpu(x) && x.scalar_type() == at::kFloat && x.stride(-1) == 1;
 }
 
 void parallel_tasks(std::int64_t count, const std::function<void(std::int64_t)>& task) {

@@ -12,6 +12,8 @@
 
 namespace moescope::blocks::kernels {
 
+// True when no gradient is wanted and `x` is on the CPU, whatever its type.
+[[nodiscard]] bool inference_on_cpu(const at::Tensor& x);
 // True when no gradient is wanted and `x` is a float32 tensor of the CPU whose last axis is dense.
 [[nodiscard]] bool usable(const at::Tensor& x);
 

@@ -55,7 +55,7 @@ at::Tensor expert_mlp(const at::Tensor& x, const ExpertWeights& expert) {
 at::Tensor expert_outputs(const at::Tensor& x, const Dispatch& dispatch, const std::vector<ExpertWeights>& experts,
                           const Interrupt& interrupt) {
   const at::Tensor gathered = at::index_select(x, 0, dispatch.tokens);
-  if (kernels::usable(x)) {
+  if (kernels::inference_on_cpu(x)) {
     // One expert per thread: the products of one are too small to share.
     at::Tensor out = at::empty_like(gathered);
     kernels::parallel_tasks(static_cast<std::int64_t>(experts.size()), [&](std::int64_t e) {
@@ -66,7 +66,8 @@ at::Tensor expert_outputs(const at::Tensor& x, const Dispatch& dispatch, const s
       const at::Tensor entries = gathered.narrow(0, dispatch.begin[i], rows);
       at::Tensor place = out.narrow(0, dispatch.begin[i], rows);
       if (experts[i].gate_up.defined()) {
-        at::mm_out(place, kernels::silu_product(at::mm(entries, experts[i].gate_up.t())), experts[i].down.t());
+        const at::Tensor both = at::mm(entries, experts[i].gate_up.t()).to(at::kFloat);
+        at::mm_out(place, kernels::silu_product(both).to(x.scalar_type()), experts[i].down.t());
       } else {
         place.copy_(expert_mlp(entries, experts[i]));
       }
