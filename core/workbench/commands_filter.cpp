@@ -42,8 +42,8 @@ void add_filter_commands(WorkbenchState& state) {
   add_command(state, {"filter.set",
                       "Filter tokens…",
                       "Counts only the tokens that an expression chooses.",
-                      "Edit",
-                      "Ctrl+F",
+                      "",
+                      "",  // Ctrl+F belongs to the box in which the program edits the filter
                       "view-filter",
                       {{"text", "domain == \"code\" && position < 128"}},
                       needs,

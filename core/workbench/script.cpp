@@ -1,6 +1,8 @@
 #include "core/workbench/script.h"
 
+#include <algorithm>
 #include <set>
+#include <string_view>
 
 #include "core/io/json_text.h"
 
@@ -10,6 +12,19 @@ namespace {
 nlohmann::json error_json(const Error& error) {
   return {
       {"kind", error_kind_name(error.kind)}, {"what", error.what}, {"where", error.where}, {"advice", error.advice}};
+}
+
+// A line in either form as the JSON object.
+Expected<nlohmann::json> parse_line(const std::string& line) {
+  if (line[0] == '{') return parse_json(line, "script line");
+  const std::size_t end = std::min(line.find_first_of(" \t\r"), line.size());
+  nlohmann::json parsed = {{"command", line.substr(0, end)}};
+  const std::size_t rest = line.find_first_not_of(" \t\r", end);
+  if (rest == std::string::npos) return parsed;
+  auto arguments = parse_json(std::string_view(line).substr(rest), "arguments of " + line.substr(0, end));
+  if (!arguments) return fail(arguments.error());
+  parsed["arguments"] = std::move(*arguments);
+  return parsed;
 }
 
 Expected<nlohmann::json> run_parsed(Workbench& workbench, const nlohmann::json& line) {
@@ -30,10 +45,12 @@ Expected<nlohmann::json> run_parsed(Workbench& workbench, const nlohmann::json& 
 
 }  // namespace
 
-std::string run_script_line(Workbench& workbench, const std::string& line) {
-  if (line.find_first_not_of(" \t\r") == std::string::npos || line[0] == '#') return {};
+std::string run_script_line(Workbench& workbench, const std::string& given) {
+  const std::size_t begin = given.find_first_not_of(" \t\r");
+  if (begin == std::string::npos || given[begin] == '#') return {};
+  const std::string line = given.substr(begin);
   nlohmann::json answer = nlohmann::json::object();
-  const auto parsed = parse_json(line, "script line");
+  const auto parsed = parse_line(line);
   const auto reply = parsed ? run_parsed(workbench, *parsed) : Expected<nlohmann::json>(fail(parsed.error()));
   if (parsed && parsed->is_object() && parsed->contains("command")) answer["command"] = (*parsed)["command"];
   answer["ok"] = reply.has_value();

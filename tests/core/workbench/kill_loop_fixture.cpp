@@ -83,7 +83,7 @@ void read_replies(Child& child, double milliseconds, std::size_t enough, std::ve
 }
 
 std::string line(const char* command, const nlohmann::json& arguments = nlohmann::json::object()) {
-  return nlohmann::json{{"command", command}, {"arguments", arguments}}.dump() + "\n";
+  return command + (" " + arguments.dump()) + "\n";
 }
 
 // More commands than a child lives to run: notes, options, edits, undo and redo.
@@ -104,7 +104,7 @@ struct PrintedHistory {
   std::vector<std::int64_t> done, undone;
 
   void take(const nlohmann::json& answer) {
-    const auto& reply = answer["reply"];
+    const auto& reply = answer.contains("reply") ? answer["reply"] : answer["value"];  // the desktop says value
     if (!reply.contains("action") || reply["action"] == 0) return;
     const auto sequence = reply["action"].get<std::int64_t>();
     const std::string command = answer["command"];

@@ -1,9 +1,12 @@
-// Killing the process at any moment loses no finished action. MOESCOPE_KILL_ROUNDS sets the number of kills.
+// Killing the process at any moment loses no finished action. MOESCOPE_KILL_ROUNDS sets the number of kills;
+// MOESCOPE_KILL_PROGRAM another child ("moescope-cli script -"), parted by blanks.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <iterator>
+#include <sstream>
 
 #include "core/base/clock.h"
 #include "core/workbench/script.h"
@@ -25,6 +28,10 @@ TEST(KillTest, NothingFinishedIsLost) {
                      "--gtest_filter=KillChild.DISABLED_RunsAScript", "--gtest_also_run_disabled_tests"};
   options.folder = std::filesystem::temp_directory_path() / ("moescope-kill-" + std::to_string(process_id()));
   std::filesystem::create_directories(options.folder);
+  if (const char* program = std::getenv("MOESCOPE_KILL_PROGRAM")) {
+    std::istringstream words(program);
+    options.program.assign(std::istream_iterator<std::string>(words), {});
+  }
   if (const char* rounds = std::getenv("MOESCOPE_KILL_ROUNDS")) options.rounds = std::atoi(rounds);
   const KillOutcome outcome = run_kill_loop(options);
   std::filesystem::remove_all(options.folder);

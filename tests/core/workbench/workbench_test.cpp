@@ -158,15 +158,18 @@ TEST_F(WorkbenchTest, RemovingASourceTakesItsNotesAndUndoBringsAllBack) {
 }
 
 TEST_F(WorkbenchTest, AScriptGetsAReplyPerLine) {
-  std::istringstream in("# comment\n\n{\"command\": \"note.add\", \"arguments\": {\"text\": \"a\"}}\nnonsense\n" +
-                        nlohmann::json{{"command", "source.open"}, {"arguments", {{"path", "/nowhere"}}}}.dump() +
-                        "\n");
+  std::istringstream in(
+      "# comment\n\nnote.add {\"text\": \"b\"}\n{\"command\": \"note.add\", \"arguments\": {\"text\": "
+      "\"a\"}}\nnonsense\n" +
+      nlohmann::json{{"command", "source.open"}, {"arguments", {{"path", "/nowhere"}}}}.dump() + "\n");
   std::ostringstream out;
   EXPECT_EQ(run_script(*workbench, in, out), 2);
   std::istringstream lines(out.str());
   std::string line;
   std::getline(lines, line);
   EXPECT_EQ(nlohmann::json::parse(line)["reply"]["action"], 1);
+  std::getline(lines, line);
+  EXPECT_EQ(nlohmann::json::parse(line)["reply"]["action"], 2);
   std::getline(lines, line);
   EXPECT_EQ(nlohmann::json::parse(line)["ok"], false);
   std::getline(lines, line);
