@@ -13,8 +13,10 @@
 #include "app/desktop/view_table.h"
 #include "core/base/threads.h"
 #include "core/base/version.h"
+#include "core/report/report.h"
 #include "core/workbench/workbench.h"
 #include "views/common/icons.h"
+#include "views/common/report_painter.h"
 #include "views/common/theme.h"
 #include "views/shell/error_bar.h"
 #include "views/shell/main_window.h"
@@ -27,7 +29,7 @@ namespace moescope {
 namespace {
 
 // Pictures and reports give up waiting for an analysis after this long.
-constexpr int settle_limit_ms = 600'000;
+constexpr int settle_limit_ms = 120'000;
 
 bool has_display() {
 #ifdef __linux__
@@ -73,12 +75,17 @@ int write_screenshot(MainWindow& window, const Arguments& arguments, bool displa
                    "Use a name that ends in .png, in a folder that you may write to."});
 }
 
-int write_report(MainWindow& window, const Arguments& arguments) {
-  const auto done =
-      window.context().workbench.commands().run("report.export", {{"path", arguments.report.toStdString()}});
-  if (!done) return complain(done.error());
-  settle(window);
-  return 0;
+// The report of the shown trace with its filter, by the file's suffix HTML or PDF.
+int write_report(const Workbench& workbench, const Arguments& arguments) {
+  const Source* source = workbench.active_trace();
+  if (!source || !source->trace)
+    return complain({ErrorKind::usage, "there is no trace to report on", {}, "Name a routing trace or a session."});
+  ReportRequest request;
+  for (const Annotation& note : workbench.annotations()) request.notes.push_back({note.anchor, note.text});
+  const auto report = make_report({{source->name, *source->trace, workbench.filter()}}, request);
+  if (!report) return complain(report.error());
+  const auto saved = save_report(*report, arguments.report);
+  return saved ? 0 : complain(saved.error());
 }
 
 }  // namespace
@@ -151,7 +158,7 @@ int run_desktop(int argc, char** argv) {
     if (!outcome) return complain(outcome.error());
     if (!one_shot) return 0;
   }
-  if (!arguments->report.isEmpty()) worst = std::max(worst, write_report(window, *arguments));
+  if (!arguments->report.isEmpty()) worst = std::max(worst, write_report(workbench, *arguments));
   if (!arguments->screenshot.isEmpty()) worst = std::max(worst, write_screenshot(window, *arguments, display));
   return one_shot ? worst : QApplication::exec();
 }

@@ -79,7 +79,8 @@ TEST(QueryBoxTest, CountsWhileTyping) {
   QLineEdit& edit = f.window->query().edit();
   edit.setText({});
   QTest::keyClicks(&edit, QStringLiteral("domain == \"code\""));
-  QTest::qWaitFor([&] { return f.window->query().verdict().startsWith(QStringLiteral("120 of")); }, 10'000);
+  EXPECT_TRUE(
+      QTest::qWaitFor([&] { return f.window->query().verdict().startsWith(QStringLiteral("120 of")); }, 10'000));
   EXPECT_EQ(f.window->query().verdict(), QStringLiteral("120 of 240 tokens"));
   EXPECT_TRUE(f.bench->filter().mask.all()) << "typing alone changes nothing";
   QTest::keyClick(&edit, Qt::Key_Return);

@@ -79,9 +79,9 @@ TEST(TokensViewTest, DraggingOverTokensMakesThemTheFilter) {
   WindowFixture f;
   ASSERT_TRUE(f.run("view.show", {{"name", "tokens"}}));
   f.settle();
-  auto* flow = f.window->view()->findChild<TokenFlow*>();
+  auto* flow = static_cast<TokenFlow*>(f.window->view()->findChild<QWidget*>(QStringLiteral("token_flow")));
   ASSERT_NE(flow, nullptr);
-  QTest::qWaitFor([&] { return flow->laid_out(); }, 10'000);
+  EXPECT_TRUE(QTest::qWaitFor([&] { return flow->laid_out(); }, 10'000));
   const QPoint from(140, 20);
   const QPoint to(420, 20);
   const auto first = flow->token_at(from), last = flow->token_at(to);
@@ -103,7 +103,7 @@ TEST(TokensViewTest, AMillionTokensScrollWithoutBeingLaidOutFirst) {
   flow.show();
   EXPECT_FALSE(flow.grab().isNull());
   EXPECT_GT(flow.tokens_shown(), 0U);
-  QTest::qWaitFor([&] { return flow.laid_out(); }, 60'000);
+  EXPECT_TRUE(QTest::qWaitFor([&] { return flow.laid_out(); }, 60'000));
   EXPECT_EQ(flow.tokens_shown(), 200'000U);
   flow.scroll_to(199'999);
   EXPECT_GT(flow.verticalScrollBar()->value(), 0);

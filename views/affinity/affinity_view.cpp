@@ -101,7 +101,7 @@ class AffinityView : public View {
                                    {"distance", distance(*trace)},
                                    {"weighting", workbench().option("affinity.weighting", "pairs")}};
     constexpr auto data_changes = trace_changes | static_cast<Changes>(Change::filter);
-    if ((changes & data_changes) != 0 || params != params_ || !affinity_)
+    if ((changes & data_changes) != 0 || params != params_ || (!affinity_ && !waiting_))
       request(*trace, params);
     else if (has(changes, Change::selection) || has(changes, Change::options))
       draw();

@@ -10,7 +10,7 @@
 namespace moescope {
 namespace {
 constexpr int padding = 10;
-constexpr int line_height = 18;
+constexpr int tip_line = 18;
 }  // namespace
 
 HoverTip::HoverTip(QWidget* window) : QWidget(window) {
@@ -35,7 +35,7 @@ void HoverTip::show_text(const QString& text, const QString& hint, QPoint global
   for (qsizetype i = 0; i < lines_.size(); ++i)
     width = std::max(width, QFontMetricsF(i == 0 ? mono_font(12, 600) : mono_font(12)).horizontalAdvance(lines_[i]));
   const int rows = static_cast<int>(lines_.size()) + (hint_.isEmpty() ? 0 : 1);
-  resize(static_cast<int>(std::ceil(width)) + 2 * padding, rows * line_height + 2 * padding - 4);
+  resize(static_cast<int>(std::ceil(width)) + 2 * padding, rows * tip_line + 2 * padding - 4);
   move(place(*parentWidget(), global_at, size()));
   raise();
   show();
@@ -49,7 +49,7 @@ void HoverTip::paintEvent(QPaintEvent*) {
   painter.setPen(QPen(color(ColorRole::control_border), 1));
   painter.drawRoundedRect(QRectF(rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4);
   double y = padding + 11;
-  for (qsizetype i = 0; i < lines_.size(); ++i, y += line_height) {
+  for (qsizetype i = 0; i < lines_.size(); ++i, y += tip_line) {
     painter.setFont(i == 0 ? mono_font(12, 600) : mono_font(12));
     painter.setPen(color(i == 0 ? ColorRole::text_1 : ColorRole::text_2));
     painter.drawText(QPointF(padding, y), lines_[i]);

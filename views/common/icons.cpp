@@ -4,6 +4,7 @@
 #include <QHash>
 #include <QIconEngine>
 #include <QSvgRenderer>
+#include <algorithm>
 
 #include "views/common/theme.h"
 
@@ -59,7 +60,9 @@ class ThemedIcon : public QIconEngine {
     QColor tint = color(on == QIcon::On ? ColorRole::accent : role_);
     if (mode == QIcon::Disabled) tint.setAlphaF(0.4F);
     if (mode == QIcon::Active && on == QIcon::Off) tint = color(ColorRole::text_1);
-    paint_icon(*painter, name_, rect, tint);
+    const double side = std::min(rect.width(), rect.height());
+    paint_icon(*painter, name_,
+               QRectF(rect.center().x() + 0.5 - side / 2, rect.center().y() + 0.5 - side / 2, side, side), tint);
   }
   QPixmap pixmap(const QSize& size, QIcon::Mode mode, QIcon::State on) override {
     QPixmap result(size);

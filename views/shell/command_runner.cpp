@@ -51,14 +51,16 @@ void CommandRunner::invoke(const std::string& id) {
   if (const auto opener = openers_.find(id); opener != openers_.end()) return opener->second();
   if (id == "source.open") return open_files(*spec);
   nlohmann::json arguments = nlohmann::json::object();
-  if (id == "session.open" || id == "session.new" || id == "session.save_as") {
+  // Their arguments only name something other than the usual.
+  const bool runs_bare = id == "session.new" || id == "session.recover" || id == "job.cancel";
+  if (id == "session.open" || id == "session.save_as") {
     const QString title = QString::fromStdString(spec->title);
     QString path = id == "session.open" ? QFileDialog::getOpenFileName(&window_, title, {}, session_pattern)
                                         : QFileDialog::getSaveFileName(&window_, title, {}, session_pattern);
     if (path.isEmpty()) return;
     if (id != "session.open" && !path.contains(QLatin1Char('.'))) path += QStringLiteral(".moescope");
     arguments["path"] = path.toStdString();
-  } else if (!spec->arguments.empty() && !ask(*spec, arguments)) {
+  } else if (!runs_bare && !spec->arguments.empty() && !ask(*spec, arguments)) {
     return;
   }
   context_.run(id, arguments);

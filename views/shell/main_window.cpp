@@ -74,9 +74,11 @@ MainWindow::MainWindow(Workbench& workbench, std::vector<ViewSpec> views, std::f
   session_name_ = new QLabel(this);
   session_name_->setFont(ui_font(12));
   session_name_->setProperty("role", "hint");
-  session_name_->setContentsMargins(0, 6, 12, 0);
+  session_name_->setContentsMargins(0, 0, 12, 0);
+  session_name_->setAlignment(Qt::AlignVCenter);
   menuBar()->setCornerWidget(session_name_);
   restore_layout();
+  setFocus();
   listener_ = workbench.listen([this](Changes changes) { changed(changes); });
   changed(~Changes{0});
 }
@@ -95,6 +97,7 @@ void MainWindow::build_tools() {
     button->setIconSize(QSize(16, 16));
     button->setToolTip(tip);
     button->setAccessibleName(tip);
+    button->setFocusPolicy(Qt::TabFocus);
     if (!text.isEmpty()) button->setText(text), button->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
     connect(button, &QToolButton::clicked, this, [this, id] { context_.invoke(id); });
     button->setProperty("command", id);

@@ -15,14 +15,14 @@
 namespace moescope {
 namespace {
 
-constexpr int row_height = 40;
+constexpr int entry_height = 40;
 
 class EntryDelegate : public QStyledItemDelegate {
  public:
   explicit EntryDelegate(const std::vector<Palette::Entry>& entries, QObject* parent)
       : QStyledItemDelegate(parent), entries_(entries) {}
   [[nodiscard]] QSize sizeHint(const QStyleOptionViewItem&, const QModelIndex&) const override {
-    return {400, row_height};
+    return {400, entry_height};
   }
   void paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const override {
     if (index.row() >= static_cast<int>(entries_.size())) return;
@@ -120,7 +120,7 @@ std::vector<Palette::Entry> Palette::entries(const QString& text) const {
 
 void Palette::open() {
   const int wide = std::min(640, parentWidget()->width() - 40);
-  resize(wide, std::min(12 * row_height + 44, parentWidget()->height() - 120));
+  resize(wide, std::min(12 * entry_height + 44, parentWidget()->height() - 120));
   move((parentWidget()->width() - wide) / 2, 76);
   edit_->clear();
   refill();
@@ -148,6 +148,11 @@ void Palette::run(int index) {
 }
 
 bool Palette::eventFilter(QObject* object, QEvent* event) {
+  if (object == edit_ && event->type() == QEvent::ShortcutOverride &&
+      static_cast<QKeyEvent*>(event)->key() == Qt::Key_Escape) {
+    event->accept();
+    return true;
+  }
   if (object == edit_ && event->type() == QEvent::FocusOut) hide();
   if (object != edit_ || event->type() != QEvent::KeyPress) return QWidget::eventFilter(object, event);
   const auto* key = static_cast<QKeyEvent*>(event);

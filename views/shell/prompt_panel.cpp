@@ -111,6 +111,11 @@ void PromptPanel::run() {
 }
 
 bool PromptPanel::eventFilter(QObject* object, QEvent* event) {
+  if (object == edit_ && event->type() == QEvent::ShortcutOverride &&
+      static_cast<QKeyEvent*>(event)->key() == Qt::Key_Escape) {
+    event->accept();
+    return true;
+  }
   if (object == edit_ && event->type() == QEvent::KeyPress) {
     const auto* key = static_cast<QKeyEvent*>(event);
     if (key->key() == Qt::Key_Escape) {

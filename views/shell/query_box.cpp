@@ -1,7 +1,7 @@
 #include "views/shell/query_box.h"
 
 #include <QAbstractItemView>
-#include <QCoreApplication>
+#include <QApplication>
 #include <QHBoxLayout>
 #include <QInputMethodEvent>
 #include <QKeyEvent>
@@ -221,6 +221,12 @@ void QueryBox::apply() {
 }
 
 bool QueryBox::eventFilter(QObject* object, QEvent* event) {
+  // Esc belongs to the box while one types in it, not to "clear the selection".
+  if (object == edit_ && event->type() == QEvent::ShortcutOverride &&
+      static_cast<QKeyEvent*>(event)->key() == Qt::Key_Escape) {
+    event->accept();
+    return true;
+  }
   if (object == edit_ && event->type() == QEvent::KeyPress && static_cast<QKeyEvent*>(event)->key() == Qt::Key_Escape &&
       !completer_->popup()->isVisible()) {
     problem_->hide();

@@ -1,6 +1,8 @@
 #include "views/shell/start_page.h"
 
 #include <QDir>
+#include <QFile>
+#include <QFileDialog>
 #include <QFileInfo>
 #include <QLabel>
 #include <QLocale>
@@ -20,7 +22,7 @@
 namespace moescope {
 namespace {
 
-QLabel* label(const QString& text, const QFont& font, const char* role, QWidget* parent) {
+QLabel* text_label(const QString& text, const QFont& font, const char* role, QWidget* parent) {
   auto* l = new QLabel(text, parent);
   l->setFont(font);
   l->setProperty("role", role);
@@ -64,11 +66,36 @@ class Card : public QWidget {
   std::function<void()> run_;
 };
 
-QLabel* picture(const QString& name, int size, ColorRole role, QWidget* parent) {
-  auto* l = new QLabel(parent);
-  l->setPixmap(icon(name, role).pixmap(size, size));
-  l->setFixedSize(size, size);
-  return l;
+// Memory that programs may still take, in bytes; 0 where the system does not tell.
+std::uint64_t free_memory() {
+  QFile file(QStringLiteral("/proc/meminfo"));
+  if (!file.open(QIODevice::ReadOnly)) return 0;
+  for (const QByteArray& line : file.readAll().split('\n'))
+    if (line.startsWith("MemAvailable:")) return line.simplified().split(' ').value(1).toULongLong() * 1024;
+  return 0;
+}
+
+// An icon that follows the theme.
+class Picture : public QWidget {
+ public:
+  Picture(QString name, int size, ColorRole role, QWidget* parent)
+      : QWidget(parent), name_(std::move(name)), role_(role) {
+    setFixedSize(size, size);
+  }
+
+ protected:
+  void paintEvent(QPaintEvent*) override {
+    QPainter painter(this);
+    paint_icon(painter, name_, rect(), color(role_));
+  }
+
+ private:
+  QString name_;
+  ColorRole role_;
+};
+
+QWidget* picture(const QString& name, int size, ColorRole role, QWidget* parent) {
+  return new Picture(name, size, role, parent);
 }
 
 class Line : public QWidget {
@@ -98,11 +125,11 @@ StartPage::StartPage(ViewContext& context, QWidget* parent) : QScrollArea(parent
 
   auto* title = new QHBoxLayout;
   title->setSpacing(12);
-  title->addWidget(label(QStringLiteral("MoEScope"), ui_font(22, 600), "head", body_), 0, Qt::AlignBaseline);
-  title->addWidget(label(QString::fromLatin1(version_text), ui_font(13), "hint", body_), 1, Qt::AlignBaseline);
+  title->addWidget(text_label(QStringLiteral("MoEScope"), ui_font(22, 600), "head", body_), 0, Qt::AlignBaseline);
+  title->addWidget(text_label(QString::fromLatin1(version_text), ui_font(13), "hint", body_), 1, Qt::AlignBaseline);
   column->addLayout(title);
-  column->addWidget(label(tr("Open a model or a routing trace, see where every token goes, leave with a report."),
-                          ui_font(13), "", body_));
+  column->addWidget(text_label(tr("Open a model or a routing trace, see where every token goes, leave with a report."),
+                               ui_font(13), "", body_));
   column->addSpacing(8);
   column->addWidget(sample_card());
   auto* cards = new QHBoxLayout;
@@ -124,10 +151,10 @@ StartPage::StartPage(ViewContext& context, QWidget* parent) : QScrollArea(parent
   drop_row->addStretch(1);
   drop_row->addWidget(picture(QStringLiteral("drop"), 22, ColorRole::text_2, drop));
   drop_row->addSpacing(8);
-  QLabel* drop_text = label(tr("Drop files or a folder here"), ui_font(13), "", drop);
+  QLabel* drop_text = text_label(tr("Drop files or a folder here"), ui_font(13), "", drop);
   drop_text->setWordWrap(false);
   drop_row->addWidget(drop_text);
-  QLabel* drop_hint = label(tr("checkpoints, traces and sessions, several at once"), ui_font(12), "hint", drop);
+  QLabel* drop_hint = text_label(tr("checkpoints, traces and sessions, several at once"), ui_font(12), "hint", drop);
   drop_hint->setWordWrap(false);
   drop_row->addSpacing(6);
   drop_row->addWidget(drop_hint);
@@ -143,7 +170,7 @@ StartPage::StartPage(ViewContext& context, QWidget* parent) : QScrollArea(parent
 
 QWidget* StartPage::sample_card() {
   auto* card = new Card(ColorRole::accent, false, {}, body_);
-  card->setFixedHeight(150);
+  card->setFixedHeight(160);
   auto* row = new QHBoxLayout(card);
   row->setContentsMargins(16, 12, 1, 1);
   row->setSpacing(16);
@@ -152,12 +179,13 @@ QWidget* StartPage::sample_card() {
   auto* head = new QHBoxLayout;
   head->setSpacing(10);
   head->addWidget(picture(QStringLiteral("sample"), 22, ColorRole::accent, card));
-  head->addWidget(label(tr("Sample"), ui_font(13, 600), "head", card), 1);
+  head->addWidget(text_label(tr("Sample"), ui_font(13, 600), "head", card), 1);
   column->addLayout(head);
-  QLabel* text = label(tr("A small mixture-of-experts model that was trained for this program, and its routing over "
-                          "texts in several domains. Already here."),
-                       ui_font(12), "", card);
-  text->setFixedWidth(208);
+  QLabel* text =
+      text_label(tr("A small mixture-of-experts model that was trained for this program, and its routing over "
+                    "texts in several domains. Already here."),
+                 ui_font(12), "", card);
+  text->setFixedWidth(216);
   column->addWidget(text, 1, Qt::AlignTop);
   auto* button = new QPushButton(tr("Open sample"), card);
   button->setProperty("primary", true);
@@ -185,13 +213,13 @@ QWidget* StartPage::open_card(const QString& icon_name, const QString& title, co
   grid->setContentsMargins(16, 14, 16, 12);
   grid->setHorizontalSpacing(14);
   grid->addWidget(picture(icon_name, 22, ColorRole::text_2, card), 0, 0, Qt::AlignTop);
-  QLabel* name = label(title, ui_font(13, 600), "head", card);
+  QLabel* name = text_label(title, ui_font(13, 600), "head", card);
   name->setWordWrap(false);
   grid->addWidget(name, 0, 1);
-  QLabel* keys = label(shortcut, mono_font(11), "hint", card);
+  QLabel* keys = text_label(shortcut, mono_font(11), "hint", card);
   keys->setWordWrap(false);
   grid->addWidget(keys, 0, 2, Qt::AlignRight);
-  grid->addWidget(label(text, ui_font(12), "", card), 1, 1, 1, 2, Qt::AlignTop);
+  grid->addWidget(text_label(text, ui_font(12), "", card), 1, 1, 1, 2, Qt::AlignTop);
   grid->setColumnStretch(1, 1);
   grid->setRowStretch(1, 1);
   return card;
@@ -203,7 +231,7 @@ QWidget* StartPage::side_column() {
   auto* column = new QVBoxLayout(side);
   column->setContentsMargins(0, 62, 0, 0);
   column->setSpacing(7);
-  column->addWidget(label(tr("First five minutes"), ui_font(12, 600), "", side));
+  column->addWidget(text_label(tr("First five minutes"), ui_font(12, 600), "", side));
   column->addWidget(new Line(side));
   const std::vector<std::pair<QString, QString>> steps = {
       {tr("Open the sample"), tr("its load, layer by layer")},
@@ -216,18 +244,43 @@ QWidget* StartPage::side_column() {
     auto* row = new QGridLayout;
     row->setHorizontalSpacing(12);
     row->setVerticalSpacing(1);
-    row->addWidget(label(QString::number(number++), mono_font(12), "hint", side), 0, 0, Qt::AlignTop);
-    row->addWidget(label(head, ui_font(13), "name", side), 0, 1);
-    row->addWidget(label(text, ui_font(12), "hint", side), 1, 1);
+    row->addWidget(text_label(QString::number(number++), mono_font(12), "hint", side), 0, 0, Qt::AlignTop);
+    row->addWidget(text_label(head, ui_font(13), "name", side), 0, 1);
+    row->addWidget(text_label(text, ui_font(12), "hint", side), 1, 1);
     row->setColumnStretch(1, 1);
     column->addLayout(row);
     column->addWidget(new Line(side));
   }
   column->addSpacing(20);
-  column->addWidget(label(tr("This computer"), ui_font(12, 600), "", side));
-  column->addWidget(label(tr("%n core(s) for analyses and runs", nullptr, usable_cores()), ui_font(12), "", side));
-  column->addWidget(label(tr("Nothing leaves it: there is no network access."), ui_font(12), "", side));
+  column->addWidget(text_label(tr("This computer"), ui_font(12, 600), "", side));
+  column->addWidget(text_label(tr("%1 cores").arg(usable_cores()), ui_font(12), "", side));
+  column->addWidget(text_label(tr("%1 free").arg(byte_text(free_memory())), ui_font(12), "", side));
   return side;
+}
+
+// Sessions that an earlier run left behind unsaved: after a crash, or closed without saving.
+void StartPage::add_recovery() {
+  const auto left = context_.workbench.recoverable_sessions();
+  if (left.empty()) return;
+  auto* row = new QWidget(body_);
+  row->setFixedHeight(36);
+  auto* line = new QHBoxLayout(row);
+  line->setContentsMargins(0, 0, 0, 0);
+  line->setSpacing(12);
+  line->addWidget(picture(QStringLiteral("info"), 16, ColorRole::accent, row));
+  const QFileInfo newest(QString::fromStdString(left.front().string()));
+  line->addWidget(
+      text_label(
+          tr("Unsaved work of %1 was kept.").arg(QLocale().toString(newest.lastModified(), QLocale::ShortFormat)),
+          ui_font(13), "name", row),
+      1);
+  auto* recover = new QPushButton(tr("Take it up again"), row);
+  connect(recover, &QPushButton::clicked, this, [this, path = left.front().string()] {
+    context_.run("session.recover", {{"path", path}});
+  });
+  line->addWidget(recover);
+  recent_->addWidget(row);
+  recent_->addSpacing(10);
 }
 
 void StartPage::refresh() {
@@ -235,9 +288,10 @@ void StartPage::refresh() {
     delete item->widget();
     delete item;
   }
+  add_recovery();
   const auto files = context_.workbench.recent_files();
   if (files.empty()) return;
-  recent_->addWidget(label(tr("Recent"), ui_font(12, 600), "", body_));
+  recent_->addWidget(text_label(tr("Recent"), ui_font(12, 600), "", body_));
   recent_->addSpacing(6);
   recent_->addWidget(new Line(body_));
   for (const auto& path : files) {
@@ -262,19 +316,20 @@ void StartPage::refresh() {
     });
     line->addWidget(name);
     line->addStretch(1);
-    line->addWidget(label(there ? QLocale().toString(file.lastModified(), QLocale::ShortFormat) : tr("file not found"),
-                          ui_font(12), "hint", row));
-    QLabel* folder = label(file.path().replace(QDir::homePath(), QStringLiteral("~")), mono_font(11), "hint", row);
+    line->addWidget(
+        text_label(there ? QLocale().toString(file.lastModified(), QLocale::ShortFormat) : tr("file not found"),
+                   ui_font(12), "hint", row));
+    QLabel* folder = text_label(file.path().replace(QDir::homePath(), QStringLiteral("~")), mono_font(11), "hint", row);
     folder->setWordWrap(false);
     line->addWidget(folder);
     if (!there) {
-      auto* remove = icon_button(QStringLiteral("close"), tr("Remove from this list"), row);
-      connect(remove, &QToolButton::clicked, this, [this, text] {
-        context_.run("recent.remove", {{"path", text}});
-        QMetaObject::invokeMethod(
-            this, [this] { refresh(); }, Qt::QueuedConnection);
+      auto* locate = new QPushButton(tr("Locate…"), row);
+      locate->setProperty("quiet", true);
+      connect(locate, &QPushButton::clicked, this, [this, session] {
+        const QString found = QFileDialog::getOpenFileName(this, tr("Locate the file"));
+        if (!found.isEmpty()) context_.run(session ? "session.open" : "source.open", {{"path", found.toStdString()}});
       });
-      line->addWidget(remove);
+      line->addWidget(locate);
     }
     recent_->addWidget(row);
     recent_->addWidget(new Line(body_));

@@ -20,6 +20,7 @@ class StartPage : public QScrollArea {
   QWidget* open_card(const QString& icon_name, const QString& title, const QString& shortcut, const QString& text,
                      const QString& command);
   QWidget* side_column();
+  void add_recovery();
   ViewContext& context_;
   QWidget* body_ = nullptr;
   QVBoxLayout* recent_ = nullptr;

@@ -1,6 +1,6 @@
 #include "views/tokens/legend_panel.h"
 
-#include <QCoreApplication>
+#include <QApplication>
 #include <QMouseEvent>
 #include <QPainter>
 #include <QThreadPool>
@@ -12,7 +12,7 @@
 
 namespace moescope {
 namespace {
-constexpr int row_height = 24;
+constexpr int legend_row = 24;
 constexpr std::size_t most_hits = 500;
 }  // namespace
 
@@ -22,7 +22,7 @@ class LegendList : public QWidget {
   using QWidget::QWidget;
   void set_entries(std::vector<LegendEntry> entries) {
     entries_ = std::move(entries);
-    setFixedHeight(static_cast<int>(entries_.size()) * row_height + 2);
+    setFixedHeight(static_cast<int>(entries_.size()) * legend_row + 2);
     update();
   }
   void set_scale(const QString& low, const QString& high) {
@@ -58,17 +58,17 @@ class LegendList : public QWidget {
         painter.drawRoundedRect(QRectF(18, y + 3, wide + 12, 18), 3, 3);
       }
       painter.setPen(color(entry.chip ? ColorRole::text_on_accent : ColorRole::text_1));
-      painter.drawText(QRectF(entry.chip ? 24 : 20, y, width() - 130, row_height), Qt::AlignVCenter, entry.name);
+      painter.drawText(QRectF(entry.chip ? 24 : 20, y, width() - 130, legend_row), Qt::AlignVCenter, entry.name);
       painter.setFont(mono_font(12));
       painter.setPen(color(ColorRole::text_1));
-      painter.drawText(QRectF(0, y, width() - 58, row_height), Qt::AlignVCenter | Qt::AlignRight, entry.count);
+      painter.drawText(QRectF(0, y, width() - 58, legend_row), Qt::AlignVCenter | Qt::AlignRight, entry.count);
       painter.setPen(color(ColorRole::text_2));
-      painter.drawText(QRectF(0, y, width(), row_height), Qt::AlignVCenter | Qt::AlignRight, entry.share);
-      y += row_height;
+      painter.drawText(QRectF(0, y, width(), legend_row), Qt::AlignVCenter | Qt::AlignRight, entry.share);
+      y += legend_row;
     }
   }
   void mousePressEvent(QMouseEvent* event) override {
-    const auto i = static_cast<std::size_t>(std::max(0.0, event->position().y()) / row_height);
+    const auto i = static_cast<std::size_t>(std::max(0.0, event->position().y()) / legend_row);
     if (i < entries_.size() && entries_[i].choose) {
       const auto choose = entries_[i].choose;
       choose();

@@ -13,7 +13,7 @@
 namespace moescope {
 namespace {
 
-constexpr double pad = 12, head = 46, foot = 40, label = 34, grid_width = 240;
+constexpr double card_pad = 12, head_height = 46, foot_height = 40, row_label = 34, grid_width = 240;
 constexpr double fragile_margin = 0.25;  // choices narrower than this flip easily when arithmetic changes
 constexpr std::size_t most_named = 4;    // experts written out per layer
 
@@ -30,8 +30,8 @@ struct TokenCard::Layout {
   double row_height = 17, words = 0, margin = 0;
   bool has_margin = false, has_words = true;
   [[nodiscard]] QSize size() const {
-    const double width = pad + label + grid_width + (has_words ? 12 + words + margin : 0) + pad;
-    return QSizeF(width, head + static_cast<double>(rows) * row_height + foot).toSize();
+    const double width = card_pad + row_label + grid_width + (has_words ? 12 + words + margin : 0) + card_pad;
+    return QSizeF(width, head_height + static_cast<double>(rows) * row_height + foot_height).toSize();
   }
 };
 
@@ -120,7 +120,7 @@ void TokenCard::paintEvent(QPaintEvent*) {
   // Head: the token as a chip, then where it stands.
   painter.setFont(mono_font(11, 600));
   const QString word = painter.fontMetrics().elidedText(visible_token(trace_->token_text(token_)), Qt::ElideRight, 120);
-  const QRectF chip(pad, 9, painter.fontMetrics().horizontalAdvance(word) + 10, 18);
+  const QRectF chip(card_pad, 9, painter.fontMetrics().horizontalAdvance(word) + 10, 18);
   painter.setPen(Qt::NoPen);
   painter.setBrush(color(ColorRole::accent));
   painter.drawRoundedRect(chip, 3, 3);
@@ -135,25 +135,27 @@ void TokenCard::paintEvent(QPaintEvent*) {
   painter.setPen(color(ColorRole::text_3));
   painter.drawText(QPointF(x, 22), place_text());
 
-  const double left = pad + label, words_left = left + grid_width + 12, cell = grid_width / layout.experts;
+  const double left = card_pad + row_label, words_left = left + grid_width + 12, cell = grid_width / layout.experts;
   painter.setFont(ui_font(11));
-  if (layout.has_words) painter.drawText(QPointF(words_left, head - 5), tr("expert and weight"));
+  if (layout.has_words) painter.drawText(QPointF(words_left, head_height - 5), tr("expert and weight"));
   if (layout.has_margin && layout.has_words)
-    painter.drawText(QRectF(words_left + layout.words, head - 17, layout.margin, 14), Qt::AlignRight, tr("margin"));
+    painter.drawText(QRectF(words_left + layout.words, head_height - 17, layout.margin, 14), Qt::AlignRight,
+                     tr("margin"));
   painter.setFont(mono_font(10));
   const std::uint32_t step = layout.experts <= 16 ? 4 : std::max<std::uint32_t>(1, layout.experts / 4);
   for (std::uint32_t e = 0; e < layout.experts; e += step)
-    painter.drawText(QRectF(left + e * cell - 12, head - 16, cell + 24, 12), Qt::AlignCenter, QString::number(e));
+    painter.drawText(QRectF(left + e * cell - 12, head_height - 16, cell + 24, 12), Qt::AlignCenter,
+                     QString::number(e));
 
   for (std::uint32_t row = 0; row < layout.rows; ++row) {
-    const double y = head + row * layout.row_height;
+    const double y = head_height + row * layout.row_height;
     const QRectF track(left, y, grid_width, layout.row_height - 1);
     painter.fillRect(track, color(ColorRole::sunken));
     const bool current = row == row_;
     if (layout.row_height >= 10) {
       painter.setFont(mono_font(11, current ? 600 : 400));
       painter.setPen(color(current ? ColorRole::text_1 : ColorRole::text_3));
-      painter.drawText(QRectF(pad, y, label - 6, layout.row_height), Qt::AlignVCenter, row_text(*trace_, row));
+      painter.drawText(QRectF(card_pad, y, row_label - 6, layout.row_height), Qt::AlignVCenter, row_text(*trace_, row));
     }
     QString words;
     for (std::uint32_t rank = 1; const auto expert = token_expert(*trace_, token_, row, rank); ++rank) {
@@ -179,18 +181,18 @@ void TokenCard::paintEvent(QPaintEvent*) {
   if (row_ < layout.rows) {
     painter.setBrush(Qt::NoBrush);
     painter.setPen(QPen(color(ColorRole::accent), 1));
-    painter.drawRect(QRectF(left - 0.5, head + row_ * layout.row_height - 0.5, grid_width, layout.row_height));
+    painter.drawRect(QRectF(left - 0.5, head_height + row_ * layout.row_height - 0.5, grid_width, layout.row_height));
   }
 
   // Foot: what the colours and the amber numbers mean.
-  const double y = head + static_cast<double>(layout.rows) * layout.row_height + 8;
+  const double y = head_height + static_cast<double>(layout.rows) * layout.row_height + 8;
   for (int i = 0; i < 100; ++i) painter.fillRect(QRectF(left + i, y, 1.5, 6), color(Paint::of_magnitude(i / 99.0)));
   painter.setFont(ui_font(11));
   painter.setPen(color(ColorRole::text_3));
   painter.drawText(QPointF(left, y + 20), tr("0"));
   painter.drawText(QPointF(left + 92, y + 20), tr("1  gate weight"));
   if (layout.has_margin && layout.has_words)
-    painter.drawText(QRectF(words_left - 60, y + 8, width() - pad - words_left + 60, 16), Qt::AlignRight,
+    painter.drawText(QRectF(words_left - 60, y + 8, width() - card_pad - words_left + 60, 16), Qt::AlignRight,
                      tr("amber: margin below %1, fragile").arg(fragile_margin));
 }
 

@@ -34,6 +34,7 @@ QString flow_text(const std::string& bytes) {
 }  // namespace
 
 TokenFlow::TokenFlow(ViewContext& context, QWidget* parent) : QAbstractScrollArea(parent), context_(context) {
+  setObjectName(QStringLiteral("token_flow"));
   setFrameShape(QFrame::NoFrame);
   setFocusPolicy(Qt::StrongFocus);
   viewport()->setMouseTracking(true);

@@ -3,8 +3,6 @@
 #include <QSplitter>
 #include <QVBoxLayout>
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 
 #include "core/figure/token_strip_figure.h"
 #include "views/common/figure_widget.h"
@@ -13,13 +11,12 @@
 #include "views/common/view_header.h"
 #include "views/tokens/legend_panel.h"
 #include "views/tokens/token_flow.h"
+#include "views/tokens/token_legend.h"
 
 namespace moescope {
 namespace {
 
-constexpr std::size_t coloured_experts = 6;      // as many as the categorical set tells apart
 constexpr std::uint64_t overview_tokens = 1024;  // columns of the overview
-constexpr std::size_t most_layer_buttons = 12;   // more layers than that become a list
 constexpr double loss_top = 8;                   // nats at the bright end
 
 class TokensView : public View {
@@ -94,9 +91,10 @@ class TokensView : public View {
       window_first_ = filter.mask.all() ? 0 : first_kept(filter.mask);
       legend_->search_again();
       request_overview(*trace);
+      load_.reset();
     }
     flow_->set_selection(shown_selection());
-    request_load(*trace);
+    request_load();
     draw_overview();
   }
 
@@ -140,15 +138,16 @@ class TokensView : public View {
   }
 
   // Which experts get colours: the most used of the layer among the tokens that count.
-  void request_load(const Trace& trace) {
+  void request_load() {
     const nlohmann::json params = {{"weighting", rank() == 1 ? "top1" : "slots"}};
+    if (load_ && params == load_params_) return color_tokens();
+    load_params_ = params;
     waiting_ |= 1;
     workbench().request_result("tokens.load", "expert_load", params, [this](const Expected<ResultPtr>& result) {
       waiting_ &= ~1;
       load_ = result ? *result : nullptr;
       color_tokens();
     });
-    (void)trace;
   }
 
   void color_tokens() {
@@ -163,90 +162,12 @@ class TokensView : public View {
     coloring.row = row(*trace);
     coloring.rank = rank();
     coloring.loss_high = loss_top;
-    const std::vector<std::size_t> order = expert_order(coloring.row);
-    coloring.categories.assign(std::max<std::size_t>(order.size(), trace->rows()[coloring.row].experts), 1000);
-    for (std::size_t i = 0; i < std::min(coloured_experts, order.size()); ++i)
-      coloring.categories[order[i]] = static_cast<int>(i);
+    coloring.categories = expert_categories(experts_by_use(load_, coloring.row), trace->rows()[coloring.row].experts);
     categories_ = coloring.categories;
     legend_->set_row(coloring.row);
     flow_->set_coloring(coloring);
-    set_legend(*trace, coloring, order);
+    fill_legend(*legend_, context(), *trace, coloring, load_, shown_selection());
     draw_overview();
-  }
-
-  // Experts of a row, most used first; those that were never used are left out.
-  [[nodiscard]] std::vector<std::size_t> expert_order(std::uint32_t at) const {
-    const Matrix* count = load_ ? load_->matrix("count") : nullptr;
-    if (!count || at >= count->rows()) return {};
-    std::vector<std::size_t> order;
-    for (std::size_t e = 0; e < count->columns(); ++e)
-      if (count->at(at, e) > 0) order.push_back(e);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return count->at(at, a) > count->at(at, b); });
-    return order;
-  }
-
-  void set_legend(const Trace& trace, const TokenColoring& coloring, const std::vector<std::size_t>& order) {
-    const QString where = tr("layer %1, rank %2").arg(trace.rows()[coloring.row].layer).arg(coloring.rank);
-    switch (coloring.by) {
-      case TokenColoring::By::weight:
-        return legend_->set_scale(tr("Gate weight, %1").arg(where), QStringLiteral("0"), QStringLiteral("1"));
-      case TokenColoring::By::loss:
-        return legend_->set_scale(
-            trace.has_token_value("loss") ? tr("Loss of the token, nats") : tr("The trace has no losses"),
-            QStringLiteral("0"), tr("%1 and more").arg(loss_top));
-      case TokenColoring::By::domain:
-        return domain_legend(trace);
-      case TokenColoring::By::expert:
-        break;
-    }
-    const Matrix* count = load_ ? load_->matrix("count") : nullptr;
-    std::vector<LegendEntry> entries;
-    double total = 0, rest = 0;
-    for (const std::size_t e : order) total += count->at(coloring.row, e);
-    const Selection& selection = shown_selection();
-    const auto percent = [&](double n) {
-      return total > 0 ? QStringLiteral("%1 %").arg(100 * n / total, 0, 'f', 1) : QString();
-    };
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      const double n = count->at(coloring.row, order[i]);
-      if (i >= coloured_experts) {
-        rest += n;
-        continue;
-      }
-      const ExpertRef expert{coloring.row, static_cast<std::uint32_t>(order[i])};
-      const bool chosen =
-          std::find(selection.experts.begin(), selection.experts.end(), expert) != selection.experts.end();
-      entries.push_back(
-          {Paint::of_category(static_cast<int>(i)), expert_text(trace, expert),
-           count_text(static_cast<std::uint64_t>(n)), percent(n), chosen, [this, expert] {
-             context().run("select.expert", {{"row", expert.row}, {"expert", expert.expert}, {"add", false}});
-           }});
-    }
-    if (order.size() > coloured_experts)
-      entries.push_back({Paint::of_category(1000),
-                         tr("%1 others").arg(order.size() - coloured_experts),
-                         count_text(static_cast<std::uint64_t>(rest)),
-                         percent(rest),
-                         false,
-                         {}});
-    legend_->set_legend(tr("Expert of %1").arg(where),
-                        coloring.rank == 1 ? tr("tokens, share") : tr("all ranks, share"), std::move(entries));
-  }
-
-  void domain_legend(const Trace& trace) {
-    std::vector<LegendEntry> entries;
-    if (const auto found = trace.info->tag_names.find("domain"); found != trace.info->tag_names.end()) {
-      int category = 0;
-      for (const std::string& name : found->second) {
-        const std::string text = "domain == \"" + name + "\"";
-        entries.push_back({Paint::of_category(category++), QString::fromStdString(name), {}, {}, false, [this, text] {
-                             context().run("filter.set", {{"text", text}});
-                           }});
-      }
-    }
-    legend_->set_legend(entries.empty() ? tr("The trace has no tag “domain”") : tr("Domain"),
-                        entries.empty() ? QString() : tr("click to filter"), std::move(entries));
   }
 
   void request_overview(const Trace& trace) {
@@ -321,6 +242,7 @@ class TokensView : public View {
   FigureWidget* overview_ = nullptr;
   Section* overview_section_ = nullptr;
   ResultPtr load_, routes_;
+  nlohmann::json load_params_;
   std::vector<int> categories_;
   std::uint64_t window_first_ = 0, view_first_ = 0, view_count_ = 0;
   std::uint32_t option_row_ = 0;

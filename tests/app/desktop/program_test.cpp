@@ -1,0 +1,109 @@
+// Runs the program itself, as a person without a display would.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <QFile>
+#include <QImage>
+#include <QProcess>
+#include <QTemporaryDir>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "core/trace/trace_builder.h"
+#include "core/trace/trace_file.h"
+
+namespace moescope {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Outcome {
+  int code = -1;
+  std::string out, error;
+};
+
+Outcome run_program(const QStringList& arguments) {
+  QProcess process;
+  QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
+  environment.remove("DISPLAY");
+  environment.remove("WAYLAND_DISPLAY");
+  environment.remove("QT_QPA_PLATFORM");
+  process.setProcessEnvironment(environment);
+  process.start(MOESCOPE_PROGRAM, arguments);
+  if (!process.waitForFinished(120'000)) return {};
+  return {process.exitCode(), process.readAllStandardOutput().toStdString(),
+          process.readAllStandardError().toStdString()};
+}
+
+class Program : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    TraceBuilder builder(TraceBuilder::plain_rows(3, 6, 2), 2);
+    for (std::uint32_t t = 0; t < 90; ++t) {
+      TokenFacts facts;
+      facts.id = static_cast<std::int32_t>(t % 5);
+      facts.sequence = static_cast<std::int32_t>(t / 10);
+      facts.position = static_cast<std::int32_t>(t % 10);
+      builder.token(facts, " word");
+      for (std::size_t row = 0; row < 3; ++row) builder.route(row, {t % 6, (t + 1 + t % 4) % 6}, {0.6F, 0.4F});
+    }
+    const auto written = write_trace(builder.build("small"), trace().toStdString());
+    ASSERT_TRUE(written) << written.error().text();
+  }
+  [[nodiscard]] QString trace() const { return folder_.filePath("small.routes.safetensors"); }
+  QTemporaryDir folder_;
+};
+
+TEST_F(Program, ScreenshotOfEveryViewWithoutADisplayIsNotBlank) {
+  for (const char* view : {"experts", "affinity", "tokens"}) {
+    const QString picture = folder_.filePath(QString(view) + ".png");
+    const Outcome outcome =
+        run_program({trace(), "--screenshot", picture, "--size", "900x600", "--theme", "light", "--view", view});
+    ASSERT_EQ(outcome.code, 0) << outcome.error;
+    const QImage image(picture);
+    ASSERT_FALSE(image.isNull()) << view;
+    std::set<QRgb> colours;
+    for (int y = 0; y < image.height(); y += 2)
+      for (int x = 0; x < image.width(); x += 2) colours.insert(image.pixel(x, y));
+    EXPECT_GT(colours.size(), 30U) << view;
+  }
+}
+
+TEST_F(Program, AMissingFileIsExitCodeTwoAndOneSentence) {
+  const Outcome outcome = run_program({"/nowhere/at.all", "--screenshot", folder_.filePath("x.png")});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.error, HasSubstr("/nowhere/at.all"));
+}
+
+TEST_F(Program, WithoutADisplayItSaysWhatToUse) {
+  const Outcome outcome = run_program({});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.error, HasSubstr("--screenshot"));
+}
+
+TEST_F(Program, AScriptGoesOnAfterAnError) {
+  QFile script(folder_.filePath("script.txt"));
+  ASSERT_TRUE(script.open(QIODevice::WriteOnly));
+  script.write("# opens a trace, fails once, goes on\n");
+  script.write(("source.open {\"path\": \"" + trace() + "\"}\n").toUtf8());
+  script.write("source.open {\"path\": \"/nowhere/at.all\"}\n");
+  script.write("select.expert {\"row\": 1, \"expert\": 2}\n");
+  script.write("view.show {\"name\": \"tokens\"}\n");
+  script.close();
+  const Outcome outcome = run_program({"--script", script.fileName()});
+  EXPECT_EQ(outcome.code, 0) << outcome.error;
+  std::istringstream lines(outcome.out);
+  std::vector<bool> ok;
+  for (std::string line; std::getline(lines, line);) ok.push_back(nlohmann::json::parse(line).at("ok").get<bool>());
+  EXPECT_EQ(ok, (std::vector<bool>{true, false, true, true}));
+}
+
+TEST_F(Program, TheTimeOfTheFirstFrameIsPrinted) {
+  const Outcome outcome = run_program({trace(), "--time-first-frame"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.out, HasSubstr(" ms, "));
+}
+
+}  // namespace
+}  // namespace moescope

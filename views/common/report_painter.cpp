@@ -1,0 +1,303 @@
+#include "views/common/report_painter.h"
+
+#include <QFileInfo>
+#include <QPageLayout>
+#include <QPainter>
+#include <QPdfWriter>
+#include <QSaveFile>
+#include <QTextDocument>
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <memory>
+
+#include "views/common/figure_painter.h"
+#include "views/common/fonts.h"
+#include "views/common/theme.h"
+
+namespace moescope {
+namespace {
+
+// A page in the units of figures: pixels of a text column of 720. A4 at these margins.
+constexpr double column = 720, margin = 84, page_width = column + 2 * margin;
+constexpr double page_height = page_width * 297 / 210, foot_y = page_height - 52, bottom = foot_y - 20;
+constexpr double line = 21, table_row = 21;
+constexpr int pdf_resolution = 600;
+
+// Hands out painters, one page at a time, already scaled to the units above.
+class Pages {
+ public:
+  virtual ~Pages() = default;
+  virtual QPainter* next() = 0;  // null when no more pages are wanted
+};
+
+class PdfPages : public Pages {
+ public:
+  explicit PdfPages(const QString& path) : writer_(path) {
+    writer_.setResolution(pdf_resolution);
+    writer_.setPageLayout(QPageLayout(QPageSize(QPageSize::A4), QPageLayout::Portrait, QMarginsF()));
+    writer_.setCreator(QStringLiteral("MoEScope"));
+  }
+  void set_title(const QString& title) { writer_.setTitle(title); }
+  QPainter* next() override {
+    if (!painter_) {
+      painter_ = std::make_unique<QPainter>();
+      if (!painter_->begin(&writer_)) return nullptr;
+    } else if (!writer_.newPage()) {
+      return nullptr;
+    }
+    painter_->resetTransform();
+    const double scale = writer_.width() / page_width;
+    painter_->scale(scale, scale);
+    return painter_.get();
+  }
+  [[nodiscard]] bool end() { return painter_ && painter_->end(); }
+
+ private:
+  QPdfWriter writer_;
+  std::unique_ptr<QPainter> painter_;
+};
+
+class ImagePages : public Pages {
+ public:
+  ImagePages(int width, int most) : width_(width), most_(most) {}
+  QPainter* next() override {
+    painter_.reset();
+    if (static_cast<int>(images.size()) >= most_) return nullptr;
+    QImage image(width_, static_cast<int>(width_ * page_height / page_width), QImage::Format_RGB32);
+    image.fill(Qt::white);
+    images.push_back(std::move(image));
+    painter_ = std::make_unique<QPainter>(&images.back());
+    painter_->scale(width_ / page_width, width_ / page_width);
+    return painter_.get();
+  }
+  std::vector<QImage> images;
+
+ private:
+  int width_, most_;
+  std::unique_ptr<QPainter> painter_;
+};
+
+QColor light(ColorRole role) {
+  return color(Paint::of(role), Theme::light);
+}
+
+class ReportFlow {
+ public:
+  ReportFlow(const Report& report, Pages& pages) : report_(report), pages_(pages) {}
+
+  // False when the pages ran out.
+  bool run() {
+    if (!new_page()) return false;
+    heading(QString::fromStdString(report_.title), 26, 34);
+    words(QString::fromStdString(report_.subtitle), 13, ColorRole::text_2);
+    y_ += 10;
+    facts();
+    for (const std::string& caveat : report_.caveats)
+      words(QStringLiteral("• ") + QString::fromStdString(caveat), 12, ColorRole::text_2);
+    for (const ReportTable& table : report_.side_tables) put(table);
+    int number = 0;
+    for (const ReportSection& section : report_.sections) {
+      if (!painter_) return false;
+      y_ += 18;
+      need(120);  // a heading never stands alone at the foot_y
+      const QString prefix = section.numbered ? QStringLiteral("%1  ").arg(++number) : QString();
+      heading(prefix + QString::fromStdString(section.title), 17, 24);
+      for (const ReportBlock& block : section.blocks) {
+        if (!painter_) return false;
+        std::visit([this](const auto& b) { put(b); }, block);
+      }
+    }
+    return painter_ != nullptr;
+  }
+
+ private:
+  bool new_page() {
+    painter_ = pages_.next();
+    if (!painter_) return false;
+    ++page_;
+    painter_->setRenderHint(QPainter::Antialiasing);
+    painter_->setFont(ui_font(10));
+    painter_->setPen(light(ColorRole::text_3));
+    painter_->drawText(QRectF(margin, foot_y, column, 16), Qt::AlignLeft, QString::fromStdString(report_.title));
+    painter_->drawText(QRectF(margin, foot_y, column, 16), Qt::AlignRight, QString::number(page_));
+    y_ = margin * 0.75;
+    return true;
+  }
+  void need(double height) {
+    if (painter_ && y_ + height > bottom && y_ > margin) new_page();
+  }
+  void heading(const QString& text, double size, double height) {
+    if (!painter_) return;
+    painter_->setFont(ui_font(size, 600));
+    painter_->setPen(light(ColorRole::text_1));
+    painter_->drawText(QPointF(margin, y_ + height * 0.75), text);
+    y_ += height + 6;
+  }
+  void words(const QString& text, double size, ColorRole role) { rich(text.toHtmlEscaped(), size, role); }
+  void rich(const QString& html, double size, ColorRole role) {
+    if (!painter_ || html.isEmpty()) return;
+    QTextDocument document;
+    document.setDocumentMargin(0);
+    document.setDefaultFont(ui_font(size));
+    document.setHtml(
+        QStringLiteral("<div style=\"color:%1; line-height:150%\">%2</div>").arg(light(role).name(), html));
+    document.setTextWidth(column);
+    const double height = document.size().height();
+    need(height);
+    if (!painter_) return;
+    painter_->save();
+    painter_->translate(margin, y_);
+    document.drawContents(painter_);
+    painter_->restore();
+    y_ += height + 6;
+  }
+  void facts() {
+    for (const auto& [name, value] : report_.measured_on) {
+      need(line);
+      if (!painter_) return;
+      painter_->setFont(ui_font(12));
+      painter_->setPen(light(ColorRole::text_2));
+      painter_->drawText(QPointF(margin, y_ + 14), QString::fromStdString(name));
+      painter_->setFont(mono_font(11.5));
+      painter_->setPen(light(ColorRole::text_1));
+      const QString text = painter_->fontMetrics().elidedText(QString::fromStdString(value), Qt::ElideMiddle,
+                                                              static_cast<int>(column - 130));
+      painter_->drawText(QPointF(margin + 130, y_ + 14), text);
+      y_ += line - 2;
+    }
+    y_ += 8;
+  }
+
+  void put(const ReportParagraph& paragraph) {
+    QString html;
+    for (const ReportRun& run : paragraph.runs) {
+      const QString text = QString::fromStdString(run.text).toHtmlEscaped();
+      if (run.style == ReportRun::Style::strong)
+        html += QStringLiteral("<b>%1</b>").arg(text);
+      else if (run.style == ReportRun::Style::figure_link)
+        html += figure_name(run.text).toHtmlEscaped();
+      else
+        html += text;
+    }
+    rich(html, 14, ColorRole::text_1);
+  }
+  [[nodiscard]] QString figure_name(const std::string& key) const {
+    for (const ReportSection& section : report_.sections)
+      for (const ReportBlock& block : section.blocks)
+        if (const auto* figure = std::get_if<ReportFigure>(&block); figure && figure->key == key)
+          return QStringLiteral("figure %1").arg(figure->number);
+    return QString::fromStdString(key);
+  }
+
+  void put(const ReportFigure& block) {
+    const Figure& figure = block.figure;
+    const double scale =
+        figure.width > 0 ? std::min({1.0, column / figure.width, (bottom - margin - 60) / figure.height}) : 1;
+    need(figure.height * scale + 50);
+    if (!painter_) return;
+    painter_->save();
+    painter_->translate(margin, y_);
+    painter_->scale(scale, scale);
+    paint_figure(*painter_, figure, Theme::light);
+    painter_->restore();
+    y_ += figure.height * scale + 4;
+    rich(QStringLiteral("<b>Figure %1.</b> %2")
+             .arg(block.number)
+             .arg(QString::fromStdString(figure.caption).toHtmlEscaped()),
+         12, ColorRole::text_2);
+    y_ += 6;
+  }
+
+  void put(const ReportTable& table) {
+    if (table.columns.empty()) return;
+    const std::size_t columns = table.columns.size();
+    std::vector<double> widths(columns, 30);
+    const QFontMetricsF head(ui_font(11, 600)), text(ui_font(12)), digits(mono_font(11.5));
+    for (std::size_t c = 0; c < columns; ++c) {
+      widths[c] = std::max(widths[c], head.horizontalAdvance(QString::fromStdString(table.columns[c].name)) + 14);
+      for (const auto& row : table.rows) {
+        if (c >= row.size()) continue;
+        const QFontMetricsF& metrics = table.columns[c].number ? digits : text;
+        widths[c] = std::max(widths[c], metrics.horizontalAdvance(QString::fromStdString(row[c])) + 14);
+      }
+    }
+    double total = 0;
+    for (const double w : widths) total += w;
+    if (total > column)
+      for (double& w : widths) w *= column / total;
+    need(3 * table_row + 26);
+    if (!table.title.empty()) {
+      y_ += 4;
+      rich(QStringLiteral("<b>%1</b>").arg(QString::fromStdString(table.title).toHtmlEscaped()), 12, ColorRole::text_1);
+    }
+    table_head(table, widths);
+    for (const auto& row : table.rows) {
+      if (!painter_) return;
+      if (y_ + table_row > bottom) {
+        if (!new_page()) return;
+        table_head(table, widths);
+      }
+      double x = margin;
+      for (std::size_t c = 0; c < columns; x += widths[c++]) {
+        if (c >= row.size()) continue;
+        painter_->setFont(table.columns[c].number ? mono_font(11.5) : ui_font(12));
+        painter_->setPen(light(ColorRole::text_1));
+        cell(QString::fromStdString(row[c]), x, widths[c], table.columns[c].number);
+      }
+      y_ += table_row;
+      painter_->fillRect(QRectF(margin, y_ - 1, std::min(column, std::max(total, 200.0)), 0.6), light(ColorRole::line));
+    }
+    if (!table.note.empty()) words(QString::fromStdString(table.note), 11, ColorRole::text_3);
+    y_ += 10;
+  }
+  void table_head(const ReportTable& table, const std::vector<double>& widths) {
+    if (!painter_) return;
+    double x = margin;
+    for (std::size_t c = 0; c < widths.size(); x += widths[c++]) {
+      painter_->setFont(ui_font(11, 600));
+      painter_->setPen(light(ColorRole::text_2));
+      cell(QString::fromStdString(table.columns[c].name), x, widths[c], table.columns[c].number);
+    }
+    y_ += table_row;
+    painter_->fillRect(QRectF(margin, y_ - 1, x - margin, 1), light(ColorRole::control_border));
+  }
+  void cell(const QString& text, double x, double width, bool number) {
+    const QString shown = painter_->fontMetrics().elidedText(text, Qt::ElideRight, static_cast<int>(width));
+    painter_->drawText(QRectF(x, y_, width - 10, table_row - 2),
+                       Qt::AlignVCenter | (number ? Qt::AlignRight : Qt::AlignLeft), shown);
+  }
+
+  const Report& report_;
+  Pages& pages_;
+  QPainter* painter_ = nullptr;
+  double y_ = 0;
+  int page_ = 0;
+};
+
+}  // namespace
+
+Expected<void> report_to_pdf(const Report& report, const QString& path) {
+  PdfPages pages(path);
+  pages.set_title(QString::fromStdString(report.title));
+  if (ReportFlow(report, pages).run() && pages.end() && QFileInfo(path).size() > 0) return {};
+  return fail(ErrorKind::input, "cannot write the PDF file", path.toStdString(),
+              "Choose a folder that you may write to, with space left.");
+}
+
+Expected<void> save_report(const Report& report, const QString& path) {
+  if (path.endsWith(QLatin1String(".pdf"), Qt::CaseInsensitive)) return report_to_pdf(report, path);
+  const QByteArray html = QByteArray::fromStdString(report_to_html(report));
+  QSaveFile file(path);
+  if (file.open(QIODevice::WriteOnly) && file.write(html) == html.size() && file.commit()) return {};
+  return fail(ErrorKind::input, "cannot write the report: " + file.errorString().toStdString(), path.toStdString(),
+              "Choose a folder that you may write to, with space left.");
+}
+
+QList<QImage> report_pages(const Report& report, int width, int most) {
+  ImagePages pages(width, most);
+  (void)ReportFlow(report, pages).run();  // stops early when there are more pages than asked for
+  return {pages.images.begin(), pages.images.end()};
+}
+
+}  // namespace moescope
