@@ -123,6 +123,9 @@ int run_desktop(int argc, char** argv) {
   options.post_to_main = [](std::function<void()> work) {
     QMetaObject::invokeMethod(qApp, std::move(work), Qt::QueuedConnection);
   };
+  options.report_writers[".pdf"] = [](const Report& report, const std::filesystem::path& path) {
+    return report_to_pdf(report, QString::fromStdString(path.string()));
+  };
   Workbench workbench(std::move(options));
   if (!arguments->theme.isEmpty()) apply_theme(theme_choice(arguments->theme));
   MainWindow window(workbench, all_views(), one_shot ? std::filesystem::path() : settings_folder());

@@ -55,7 +55,6 @@ class AffinityView : public View {
     right->setChildrenCollapsible(false);
     links_ = new FigureWidget(context, right);
     strength_ = new FigureWidget(context, right);
-    links_section_ = new Section(tr("Strongest links"), {}, links_, right);
     strength_section_ = new Section(tr("Affinity strength by layer"), {}, strength_, right);
     strength_->set_on_pick([this](const Pick& pick, bool) {
       const auto* row = std::get_if<std::int32_t>(&pick.what);
@@ -63,7 +62,7 @@ class AffinityView : public View {
       this->context().run("option.set", {{"name", "affinity.row"}, {"value", *row}});
       return true;
     });
-    right->addWidget(links_section_);
+    right->addWidget(links_);
     right->addWidget(strength_section_);
     right->setSizes({390, 310});
     split->addWidget(matrix_);
@@ -195,9 +194,6 @@ class AffinityView : public View {
     } else {
       links.last_row = rows - 1;
     }
-    links_section_->set_head(tr("Strongest links, layers %1 to %2")
-                                 .arg(trace->rows()[links.first_row].layer)
-                                 .arg(trace->rows()[links.last_row].layer));
     links_->set_builder([result = affinity_, links, selection](double width, double height) {
       return affinity_links_figure(result, links, selection, width, height);
     });
@@ -213,7 +209,7 @@ class AffinityView : public View {
   ChoiceBox* from_ = nullptr;
   Segmented* distance_ = nullptr;
   FigureWidget *matrix_ = nullptr, *links_ = nullptr, *strength_ = nullptr;
-  Section *links_section_ = nullptr, *strength_section_ = nullptr;
+  Section* strength_section_ = nullptr;
   ResultPtr affinity_;
   nlohmann::json params_;
   std::uint32_t option_row_ = 0;

@@ -20,6 +20,7 @@ QString file_of(const QString& name) {
                                                 {QStringLiteral("document-save-as"), QStringLiteral("save")},
                                                 {QStringLiteral("document-edit"), QStringLiteral("edit")},
                                                 {QStringLiteral("document-revert"), QStringLiteral("undo")},
+                                                {QStringLiteral("document-print"), QStringLiteral("report")},
                                                 {QStringLiteral("document-export"), QStringLiteral("drop")},
                                                 {QStringLiteral("edit-undo"), QStringLiteral("undo")},
                                                 {QStringLiteral("edit-redo"), QStringLiteral("redo")},

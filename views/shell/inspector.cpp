@@ -1,5 +1,6 @@
 #include "views/shell/inspector.h"
 
+#include <QFrame>
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -86,7 +87,12 @@ Inspector::Section& Inspector::section(const QString& title, const QString& rema
     Section made;
     made.box = new QWidget(body_);
     auto* column = new QVBoxLayout(made.box);
-    column->setContentsMargins(0, 10, 0, 6);
+    column->setContentsMargins(0, 0, 0, 6);
+    auto* line = new QFrame(made.box);
+    line->setObjectName(QStringLiteral("line"));
+    line->setFixedHeight(1);
+    column->addWidget(line);
+    column->addSpacing(6);
     column->setSpacing(6);
     auto* row = new QHBoxLayout;
     made.head = new QLabel(made.box);
@@ -192,7 +198,9 @@ void Inspector::show_trace(const Trace& trace) {
 
 void Inspector::show_expert(const Trace& trace, ExpertRef expert) {
   chip_->setText(expert_text(trace, expert));
-  name_->setText({});
+  name_->setText(expert.row < trace.rows().size()
+                     ? tr("expert %1 of %2").arg(expert.expert).arg(trace.rows()[expert.row].experts)
+                     : QString());
   set_fields({});
   const std::string row_name = row_text(trace, expert.row).toStdString();
   context_.workbench.request_result(

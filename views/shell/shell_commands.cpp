@@ -4,9 +4,7 @@
 #include <QMessageBox>
 
 #include "core/base/version.h"
-#include "core/report/report.h"
 #include "views/common/figure_actions.h"
-#include "views/common/report_painter.h"
 #include "views/shell/command_menu.h"
 #include "views/shell/error_bar.h"
 #include "views/shell/main_window.h"
@@ -44,21 +42,6 @@ Expected<Json> take_screenshot(MainWindow& window, const Json& arguments) {
   if (window.grab().save(QString::fromStdString(path))) return Json{{"path", path}};
   return fail(ErrorKind::input, "cannot write the screenshot", path,
               "Use a name that ends in .png, in a folder that you may write to.");
-}
-
-// For scripts; the dialog builds its report in the background.
-Expected<Json> export_report(MainWindow& window, const Json& arguments) {
-  const Workbench& bench = window.context().workbench;
-  const Source* source = bench.active_trace();
-  if (!source || !source->trace) return fail(ErrorKind::usage, "there is no trace to report on");
-  const std::string path = arguments.value("path", "");
-  ReportRequest request;
-  request.sections = arguments.value("sections", std::vector<std::string>());
-  for (const Annotation& note : bench.annotations()) request.notes.push_back({note.anchor, note.text});
-  const auto report = make_report({{source->name, *source->trace, bench.filter()}}, request);
-  if (!report) return fail(report.error());
-  if (const auto saved = save_report(*report, QString::fromStdString(path)); !saved) return fail(saved.error());
-  return Json{{"path", path}};
 }
 
 Expected<Json> show_view(MainWindow& window, const Json& arguments) {
@@ -132,15 +115,6 @@ void add_shell_commands(MainWindow& window, CommandRunner& runner) {
   add(plain("file.quit", "Quit", "Close the program; the session is already saved.", "File", "Ctrl+Q", "",
             [&window] { window.close(); }));
 
-  if (!registry.find("report.export")) {
-    CommandSpec report =
-        plain("report.export", "Export a report…", "Write what is known about the shown trace as HTML or PDF.",
-              "Report", "Ctrl+E", "report", [] {});
-    report.arguments = {{"path", "file.html or file.pdf"}, {"sections", "ids of sections; without, all"}};
-    report.unavailable = [&window]() -> std::string { return window.context().trace() ? "" : "open a trace first"; };
-    report.run = [&window](const Json& arguments) { return export_report(window, arguments); };
-    add(std::move(report));
-  }
   runner.set_opener("run.prompt", [&window] { window.prompt().open(); });
   runner.set_opener("report.export", [&window] { show_report_dialog(window.context(), window); });
   runner.set_opener("filter.set", [&window] { window.query().focus(); });
