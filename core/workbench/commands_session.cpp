@@ -74,14 +74,25 @@ Expected<nlohmann::json> open_session(WorkbenchState& state, const nlohmann::jso
   return enter_session_file(state, *path);
 }
 
-// Session files in the folder of unsaved ones that no running program holds, newest first.
-std::vector<std::filesystem::path> left_behind(const WorkbenchState& state) {
+// Session files in the folder of unsaved ones that no running program holds, newest first. Those in which nothing was
+// done (their program was killed) are removed.
+std::vector<std::filesystem::path> find_left_behind(const WorkbenchState& state) {
   std::vector<std::pair<std::filesystem::file_time_type, std::filesystem::path>> found;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(state.options.settings_folder / "unsaved", error)) {
     if (entry.path().extension() != ".moescope" || entry.path() == state.session.path()) continue;
-    const auto lock = FileLock::try_lock(entry.path());
-    if (lock && *lock) found.emplace_back(entry.last_write_time(error), entry.path());
+    bool untouched = false;
+    {
+      const auto lock = FileLock::try_lock(entry.path());
+      if (!lock || !*lock) continue;
+      const auto session = Session::open(entry.path(), {.read_only = true});
+      untouched = session && session->untouched();
+    }
+    if (untouched) {
+      remove_unsaved(entry.path());
+    } else {
+      found.emplace_back(entry.last_write_time(error), entry.path());
+    }
   }
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a > b; });
   std::vector<std::filesystem::path> paths;
@@ -89,8 +100,18 @@ std::vector<std::filesystem::path> left_behind(const WorkbenchState& state) {
   return paths;
 }
 
+// Looked up once per session, because menus ask often.
+const std::vector<std::filesystem::path>& left_behind(const WorkbenchState& state) {
+  if (state.left_behind_generation != state.generation) {
+    state.left_behind =
+        state.options.settings_folder.empty() ? std::vector<std::filesystem::path>{} : find_left_behind(state);
+    state.left_behind_generation = state.generation;
+  }
+  return state.left_behind;
+}
+
 Expected<nlohmann::json> recover_session(WorkbenchState& state, const nlohmann::json& arguments) {
-  const auto candidates = left_behind(state);
+  const auto& candidates = left_behind(state);
   std::filesystem::path path = arguments.value("path", "");
   if (path.empty()) path = candidates.front();
   if (std::find(candidates.begin(), candidates.end(), path) == candidates.end()) {
@@ -131,7 +152,6 @@ Expected<nlohmann::json> enter_session_file(WorkbenchState& state, const std::fi
 }
 
 std::vector<std::filesystem::path> Workbench::recoverable_sessions() const {
-  if (state_->options.settings_folder.empty()) return {};
   return left_behind(*state_);
 }
 
@@ -171,7 +191,7 @@ void add_session_commands(WorkbenchState& state) {
                       "document-revert",
                       {{"path", "which one; without, the newest"}},
                       [&state]() -> std::string {
-                        if (state.options.settings_folder.empty() || left_behind(state).empty()) {
+                        if (left_behind(state).empty()) {
                           return "no unsaved session was left behind";
                         }
                         return "";

@@ -55,7 +55,10 @@ struct WorkbenchState {
   CommandRegistry commands;
   Session session;
   std::int64_t generation = 0;  // which session this is since the start; jobs of an earlier one change nothing
-  bool unsaved = true;          // lives in the settings folder until it is saved
+  // Sessions that earlier runs left behind, as looked up for a generation; -1 = not yet.
+  mutable std::int64_t left_behind_generation = -1;
+  mutable std::vector<std::filesystem::path> left_behind;
+  bool unsaved = true;  // lives in the settings folder until it is saved
   RecentFiles recent;
 
   std::vector<Source> sources;

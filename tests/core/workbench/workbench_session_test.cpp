@@ -99,6 +99,14 @@ TEST_F(WorkbenchTest, UnsavedWorkIsFoundAgainAndEmptySessionsAreNot) {
   EXPECT_THAT(workbench->recoverable_sessions(), IsEmpty());
 }
 
+TEST_F(WorkbenchTest, AnUntouchedSessionOfAProgramThatWasKilledIsClearedAway) {
+  const auto left = folder / "settings" / "unsaved" / "left.moescope";
+  std::filesystem::copy_file(workbench->session_path(), left);
+  start();
+  EXPECT_THAT(workbench->recoverable_sessions(), IsEmpty());
+  EXPECT_FALSE(std::filesystem::exists(left));
+}
+
 TEST_F(WorkbenchTest, ASecondProgramDoesNotTakeTheUnsavedSessionOfTheFirst) {
   must("note.add", {{"text", "mine"}});
   Workbench second(WorkbenchOptions{folder / "settings", nullptr, {}});
