@@ -131,7 +131,6 @@ int run_desktop(int argc, char** argv) {
   MainWindow window(workbench, all_views(), one_shot ? std::filesystem::path() : settings_folder());
   QApplication::setWindowIcon(icon(QStringLiteral("moescope")));
   watch_system_theme();
-  if (!arguments->theme.isEmpty()) apply_theme(theme_choice(arguments->theme));
   if (one_shot || !arguments->script.isEmpty()) window.resize(arguments->size);
 
   int worst = 0;
@@ -143,6 +142,7 @@ int run_desktop(int argc, char** argv) {
     window.context().show_error(opened.error());
     if (one_shot) worst = std::max(worst, complain(opened.error()));
   }
+  if (!arguments->theme.isEmpty()) apply_theme(theme_choice(arguments->theme));  // over what a session says
   if (!arguments->view.isEmpty()) {
     const auto shown = workbench.commands().run("view.show", {{"name", arguments->view.toStdString()}});
     if (!shown) return complain(shown.error());

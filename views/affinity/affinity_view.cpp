@@ -62,7 +62,11 @@ class AffinityView : public View {
       this->context().run("option.set", {{"name", "affinity.row"}, {"value", *row}});
       return true;
     });
-    right->addWidget(links_);
+    auto* links_box = new QWidget(right);
+    auto* links_column = new QVBoxLayout(links_box);
+    links_column->setContentsMargins(10, 8, 10, 0);
+    links_column->addWidget(links_);
+    right->addWidget(links_box);
     right->addWidget(strength_section_);
     right->setSizes({390, 310});
     split->addWidget(matrix_);

@@ -222,10 +222,7 @@ class ReportFlow {
         widths[c] = std::max(widths[c], metrics.horizontalAdvance(QString::fromStdString(row[c])) + 14);
       }
     }
-    double total = 0;
-    for (const double w : widths) total += w;
-    if (total > column)
-      for (double& w : widths) w *= column / total;
+    const double total = fit(widths);
     need(3 * table_row + 26);
     if (!table.title.empty()) {
       y_ += 4;
@@ -234,7 +231,8 @@ class ReportFlow {
     table_head(table, widths);
     for (const auto& row : table.rows) {
       if (!painter_) return;
-      if (y_ + table_row > bottom) {
+      const double height = row_tall(table, row, widths);
+      if (y_ + height > bottom) {
         if (!new_page()) return;
         table_head(table, widths);
       }
@@ -243,9 +241,9 @@ class ReportFlow {
         if (c >= row.size()) continue;
         painter_->setFont(table.columns[c].number ? mono_font(11.5) : ui_font(12));
         painter_->setPen(light(ColorRole::text_1));
-        cell(QString::fromStdString(row[c]), x, widths[c], table.columns[c].number);
+        cell(QString::fromStdString(row[c]), x, widths[c], height, table.columns[c].number);
       }
-      y_ += table_row;
+      y_ += height;
       painter_->fillRect(QRectF(margin, y_ - 1, std::min(column, std::max(total, 200.0)), 0.6), light(ColorRole::line));
     }
     if (!table.note.empty()) words(QString::fromStdString(table.note), 11, ColorRole::text_3);
@@ -257,15 +255,39 @@ class ReportFlow {
     for (std::size_t c = 0; c < widths.size(); x += widths[c++]) {
       painter_->setFont(ui_font(11, 600));
       painter_->setPen(light(ColorRole::text_2));
-      cell(QString::fromStdString(table.columns[c].name), x, widths[c], table.columns[c].number);
+      cell(QString::fromStdString(table.columns[c].name), x, widths[c], table_row, table.columns[c].number);
     }
     y_ += table_row;
     painter_->fillRect(QRectF(margin, y_ - 1, x - margin, 1), light(ColorRole::control_border));
   }
-  void cell(const QString& text, double x, double width, bool number) {
-    const QString shown = painter_->fontMetrics().elidedText(text, Qt::ElideRight, static_cast<int>(width));
-    painter_->drawText(QRectF(x, y_, width - 10, table_row - 2),
-                       Qt::AlignVCenter | (number ? Qt::AlignRight : Qt::AlignLeft), shown);
+  void cell(const QString& text, double x, double width, double height, bool number) {
+    const int flags = number ? Qt::AlignRight | Qt::AlignTop : Qt::AlignLeft | Qt::AlignTop | Qt::TextWrapAnywhere;
+    painter_->drawText(QRectF(x, y_ + 3, width - 10, height - 2), flags, text);
+  }
+  // Height of a row whose text wraps.
+  static double row_tall(const ReportTable& table, const std::vector<std::string>& row,
+                         const std::vector<double>& widths) {
+    const QFontMetricsF metrics(ui_font(12));
+    double height = table_row;
+    for (std::size_t c = 0; c < std::min(row.size(), widths.size()); ++c) {
+      if (table.columns[c].number) continue;
+      const QRectF box =
+          metrics.boundingRect(QRectF(0, 0, widths[c] - 10, 1e4), Qt::TextWrapAnywhere, QString::fromStdString(row[c]));
+      height = std::max(height, box.height() + 6);
+    }
+    return std::min(height, bottom - margin - 2 * table_row);
+  }
+  // Makes columns fit the page: wide ones give way, narrow ones keep their width. Returns the table's width.
+  static double fit(std::vector<double>& widths) {
+    double limit = column;
+    const auto sum = [&] {
+      double total = 0;
+      for (const double w : widths) total += std::min(w, limit);
+      return total;
+    };
+    while (sum() > column && limit > 40) limit -= 4;
+    for (double& w : widths) w = std::min(w, limit);
+    return sum();
   }
 
   const Report& report_;

@@ -24,7 +24,10 @@ Section::Section(const QString& head, const QString& remark, QWidget* body, QWid
   row->addStretch(1);
   row->addWidget(remark_);
   column->addLayout(row);
-  column->addWidget(body, 1);
+  auto* body_row = new QHBoxLayout;
+  body_row->setContentsMargins(10, 0, 10, 0);
+  body_row->addWidget(body);
+  column->addLayout(body_row, 1);
 }
 
 }  // namespace moescope

@@ -137,6 +137,10 @@ Theme current_theme() {
   return state().theme;
 }
 
+bool theme_applied() {
+  return state().applied;
+}
+
 void watch_system_theme() {
   qApp->installEventFilter(new SystemWatcher(qApp));
 }

@@ -15,6 +15,8 @@ enum class ThemeChoice { system, dark, light };
 [[nodiscard]] ThemeChoice theme_choice(const QString& name);
 // Gives the application the palette and stylesheet; every widget repaints. Call after QApplication exists.
 void apply_theme(ThemeChoice choice);
+// False until the first apply_theme().
+[[nodiscard]] bool theme_applied();
 // The theme in force.
 [[nodiscard]] Theme current_theme();
 // Follows a change of the desktop's own colours when the choice is `system`.

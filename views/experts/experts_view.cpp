@@ -1,7 +1,9 @@
 #include "views/experts/experts_view.h"
 
+#include <QRegularExpression>
 #include <QSplitter>
 #include <QVBoxLayout>
+#include <algorithm>
 
 #include "core/figure/experts_figure.h"
 #include "core/figure/layer_bars_figure.h"
@@ -117,11 +119,27 @@ class ExpertsView : public View {
     LayerBarsOptions bars;
     bars.by_load = options.sort == ExpertsOptions::Sort::load;
     bars.row = shown_row(selection);
+    set_domain(bars);
     const Source* source = workbench().active_trace();
     const ResultPtr all = source && source->id == all_of_ && all_ ? all_ : load_;
     bars_->set_builder([load = load_, all, bars, selection](double width, double height) {
       return layer_bars_figure(load, all, bars, selection, width, height);
     });
+  }
+
+  // A filter on one domain gives the bars that domain's colour and name.
+  void set_domain(LayerBarsOptions& bars) const {
+    static const QRegularExpression pattern(QStringLiteral("^\\s*domain\\s*==\\s*\"([^\"]+)\"\\s*(?:&&[^|!]*)?$"));
+    const auto match = pattern.match(QString::fromStdString(workbench().filter().filter.text));
+    const Trace* trace = context().trace();
+    if (!match.hasMatch() || !trace) return;
+    const auto names = trace->info->tag_names.find("domain");
+    if (names == trace->info->tag_names.end()) return;
+    const std::string name = match.captured(1).toStdString();
+    const auto found = std::find(names->second.begin(), names->second.end(), name);
+    if (found == names->second.end()) return;
+    bars.category = static_cast<int>(found - names->second.begin());
+    bars.filter_name = name;
   }
 
   // The layer of the current expert; else the first that the filter keeps.

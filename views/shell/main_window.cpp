@@ -60,9 +60,8 @@ MainWindow::MainWindow(Workbench& workbench, std::vector<ViewSpec> views, std::f
   context_.show_error = [this](const Error& error) { error_bar_->show_error(error); };
   context_.show_renderer = [this](const QString& text) { status_->set_renderer(text); };
   context_.invoke = [this](const QString& id) { runner_.invoke(id.toStdString()); };
-  apply_theme(theme_choice(QString::fromStdString(workbench.option("theme", "system").is_string()
-                                                      ? workbench.option("theme", "system").get<std::string>()
-                                                      : "system")));
+  if (!theme_applied()) apply_theme(ThemeChoice::system);
+  apply_theme_option();
 
   build_tools();
   build_rail();
@@ -74,10 +73,18 @@ MainWindow::MainWindow(Workbench& workbench, std::vector<ViewSpec> views, std::f
   session_name_ = new QLabel(this);
   session_name_->setFont(ui_font(12));
   session_name_->setProperty("role", "hint");
-  session_name_->setContentsMargins(0, 0, 12, 0);
+  session_name_->setContentsMargins(0, 6, 12, 0);
   session_name_->setAlignment(Qt::AlignVCenter);
   menuBar()->setCornerWidget(session_name_);
   restore_layout();
+  // Toolbars measure themselves before they have the names that the stylesheet knows them by.
+  for (QToolBar* bar : findChildren<QToolBar*>()) {
+    QEvent restyle(QEvent::StyleChange);
+    QCoreApplication::sendEvent(bar, &restyle);
+    if (bar == tools_ || bar == rail_) continue;
+    bar->layout()->setContentsMargins(0, 0, 0, 0);  // these two hold one widget that draws its own edges
+    bar->layout()->setSpacing(0);
+  }
   setFocus();
   listener_ = workbench.listen([this](Changes changes) { changed(changes); });
   changed(~Changes{0});
@@ -274,16 +281,15 @@ void MainWindow::reset_layout() {
 
 void MainWindow::changed(Changes changes) {
   const Workbench& bench = context_.workbench;
-  if (has(changes, Change::options)) {
-    const nlohmann::json theme = bench.option("theme", "system");
-    if (theme.is_string()) apply_theme(theme_choice(QString::fromStdString(theme.get<std::string>())));
-  }
-  if (has(changes, Change::sources) || has(changes, Change::session)) {
-    show_page();
+  if (has(changes, Change::options)) apply_theme_option();
+  if (palette_->isVisible() && (changes & ~static_cast<Changes>(Change::jobs)) != 0) palette_->hide();
+  if (has(changes, Change::sources) || has(changes, Change::session) || has(changes, Change::undo)) {
+    if (!has(changes, Change::undo) || has(changes, Change::sources)) show_page();
     const auto path = bench.session_path();
-    const QString name = path.empty() ? tr("no session") : QString::fromStdString(path.filename().string());
-    session_name_->setText(name);
-    setWindowTitle(path.empty() ? QStringLiteral("MoEScope") : name + QStringLiteral(" · MoEScope"));
+    const bool named = !path.empty() && !bench.session_unsaved();
+    const QString name = QString::fromStdString(path.filename().string());
+    session_name_->setText(named ? name : (bench.session_untouched() ? tr("no session") : tr("unsaved session")));
+    setWindowTitle(named ? name + QStringLiteral(" · MoEScope") : QStringLiteral("MoEScope"));
   }
   constexpr auto tree_changes = static_cast<Changes>(Change::sources) | static_cast<Changes>(Change::active_trace) |
                                 static_cast<Changes>(Change::annotations) | static_cast<Changes>(Change::filter) |
@@ -299,6 +305,12 @@ void MainWindow::changed(Changes changes) {
     const CommandSpec* spec = bench.commands().find(button->property("command").toString().toStdString());
     if (spec) button->setEnabled(unavailable_reason(*spec).isEmpty());
   }
+}
+
+// The session's theme, where it has one; else what is in force stays (--theme, or the desktop's).
+void MainWindow::apply_theme_option() {
+  const nlohmann::json theme = context_.workbench.option("theme", nullptr);
+  if (theme.is_string()) apply_theme(theme_choice(QString::fromStdString(theme.get<std::string>())));
 }
 
 bool MainWindow::settled() {

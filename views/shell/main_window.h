@@ -65,6 +65,7 @@ class MainWindow : public QMainWindow {
   void changed(Changes changes);
   void show_page();
   void apply_docks();
+  void apply_theme_option();
   void save_layout() const;
   void restore_layout();
 

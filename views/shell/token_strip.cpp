@@ -14,6 +14,14 @@ namespace {
 // Narrowest column of a token in pixels: more tokens than this can show are never asked for.
 constexpr int narrowest_column = 22;
 constexpr int label_width = 40;
+
+// The first token that the filter keeps; 0 when it keeps all or none.
+std::uint64_t first_kept(const TokenMask& mask) {
+  if (mask.all()) return 0;
+  for (std::uint64_t token = 0; token < mask.tokens; ++token)
+    if (mask.test(token)) return token;
+  return 0;
+}
 }  // namespace
 
 TokenStrip::TokenStrip(ViewContext& context, QWidget* parent)
@@ -32,7 +40,6 @@ std::uint64_t TokenStrip::window_tokens() const {
 
 void TokenStrip::refresh(Changes changes) {
   const Trace* trace = context_.trace();
-  if (has(changes, Change::active_trace)) first_ = 0;
   if (!trace || !trace->has_ids()) {
     routes_.reset();
     figure_->set_message(trace ? tr("This trace only counts experts: it has no tokens to show.") : QString());
@@ -40,6 +47,7 @@ void TokenStrip::refresh(Changes changes) {
   }
   const Selection& selection = context_.workbench.selection();
   bool moved = has(changes, Change::active_trace) || has(changes, Change::filter);
+  if (moved) first_ = first_kept(context_.workbench.filter().mask);
   if (has(changes, Change::selection) && selection.token &&
       (*selection.token < first_ || *selection.token >= first_ + window_tokens())) {
     first_ = *selection.token > 4 ? *selection.token - 4 : 0;

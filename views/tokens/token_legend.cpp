@@ -19,8 +19,9 @@ void domain_legend(LegendPanel& panel, ViewContext& context, const Trace& trace)
                          }});
     }
   }
-  panel.set_legend(entries.empty() ? QObject::tr("The trace has no tag “domain”") : QObject::tr("Domain"),
-                   entries.empty() ? QString() : QObject::tr("click to filter"), std::move(entries));
+  const bool none = entries.empty();
+  panel.set_legend(none ? QObject::tr("The trace has no tag “domain”") : QObject::tr("Domain"),
+                   none ? QString() : QObject::tr("click to filter"), std::move(entries));
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ class TokensView : public View {
       flow_->set_trace(source->trace, filter);
       header_->set_n(
           tr("n = %1 tokens").arg(count_text(filter.mask.all() ? trace->token_count() : filter.mask.selected)));
-      window_first_ = filter.mask.all() ? 0 : first_kept(filter.mask);
+      window_first_ = filter.mask.all() ? 0 : first_token_kept(filter.mask);
       legend_->search_again();
       request_overview(*trace);
       load_.reset();
@@ -113,7 +113,7 @@ class TokensView : public View {
     const nlohmann::json value = workbench().option("tokens.color", "expert");
     return value.is_string() ? value.get<std::string>() : "expert";
   }
-  static std::uint64_t first_kept(const TokenMask& mask) {
+  static std::uint64_t first_token_kept(const TokenMask& mask) {
     for (std::uint64_t t = 0; t < mask.tokens; ++t)
       if (mask.test(t)) return t;
     return 0;
