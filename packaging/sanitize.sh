@@ -8,10 +8,10 @@ cd "$root"
 
 say "Address and undefined sanitizers"
 cmake --preset asan
-cmake --build --preset asan --parallel "$jobs"
+cmake --build --preset asan --parallel "$jobs" --target core_tests
 UBSAN_OPTIONS=print_stacktrace=1 ctest --test-dir build/asan --output-on-failure --parallel "$jobs" -L core
 
 say "Thread sanitizer"
 cmake --preset tsan
 cmake --build --preset tsan --parallel "$jobs" --target core_base_tests
-ctest --test-dir build/tsan --output-on-failure --parallel "$jobs" -R '^(Jobs|Parallel|Commands|Cancel)'
+ctest --test-dir build/tsan --output-on-failure --parallel "$jobs" -R '^(Job|MainQueue|Parallel|Command)'
