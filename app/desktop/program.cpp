@@ -156,7 +156,7 @@ int run_desktop(int argc, char** argv) {
     return worst;
   }
   if (!arguments->script.isEmpty()) {
-    const auto outcome = run_script(
+    const auto outcome = run_script_file(
         workbench, arguments->script, [&] { settle(window); }, window.context().show_error);
     if (!outcome) return complain(outcome.error());
     if (!one_shot) return 0;

@@ -3,30 +3,24 @@
 #include <fstream>
 #include <iostream>
 
+#include "core/workbench/script.h"
+
 namespace moescope {
 namespace {
 
-nlohmann::json error_json(const Error& error) {
-  return {
-      {"kind", error_kind_name(error.kind)}, {"what", error.what}, {"where", error.where}, {"advice", error.advice}};
-}
-
-Expected<nlohmann::json> run_line(Workbench& workbench, const std::string& line, std::string& id) {
-  const std::size_t space = line.find_first_of(" \t");
-  id = line.substr(0, space);
-  nlohmann::json arguments = nlohmann::json::object();
-  if (space != std::string::npos && line.find_first_not_of(" \t", space) != std::string::npos) {
-    arguments = nlohmann::json::parse(line.substr(space), nullptr, false);
-    if (!arguments.is_object())
-      return fail(ErrorKind::usage, "the arguments are not a JSON object", line, "Write: id {\"name\": value}.");
-  }
-  return workbench.commands().run(id, arguments);
+// The error of a reply, to be shown as if the command had come from a menu.
+void show_failure(const std::string& reply, const std::function<void(const Error&)>& show_error) {
+  const auto json = nlohmann::json::parse(reply, nullptr, false);
+  if (!json.is_object() || json.value("ok", true) || !json.contains("error")) return;
+  const auto& error = json["error"];
+  show_error({error_kind_from_name(error.value("kind", "")), error.value("what", ""), error.value("where", ""),
+              error.value("advice", "")});
 }
 
 }  // namespace
 
-Expected<ScriptOutcome> run_script(Workbench& workbench, const QString& path, const std::function<void()>& settle,
-                                   const std::function<void(const Error&)>& show_error) {
+Expected<void> run_script_file(Workbench& workbench, const QString& path, const std::function<void()>& settle,
+                               const std::function<void(const Error&)>& show_error) {
   std::ifstream file;
   const bool standard = path == QLatin1String("-");
   if (!standard) {
@@ -34,28 +28,14 @@ Expected<ScriptOutcome> run_script(Workbench& workbench, const QString& path, co
     if (!file) return fail(ErrorKind::input, "cannot read the script", path.toStdString(), "Check the name.");
   }
   std::istream& in = standard ? std::cin : file;
-  ScriptOutcome outcome;
-  std::string line;
-  for (int number = 1; std::getline(in, line); ++number) {
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-    line.erase(0, line.find_first_not_of(" \t") == std::string::npos ? line.size() : line.find_first_not_of(" \t"));
-    if (line.empty() || line.front() == '#') continue;
-    std::string id;
-    const auto done = run_line(workbench, line, id);
-    nlohmann::json report = {{"line", number}, {"command", id}, {"ok", done.has_value()}};
-    if (done) {
-      ++outcome.done;
-      report["value"] = *done;
-    } else {
-      ++outcome.failed;
-      report["error"] = error_json(done.error());
-      show_error(done.error());
-    }
-    // Printed as soon as the command returned: whoever reads knows that it is stored.
-    std::cout << report.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+  for (std::string line; std::getline(in, line);) {
+    const std::string reply = run_script_line(workbench, line);
+    if (reply.empty()) continue;
+    std::cout << reply << std::endl;
+    show_failure(reply, show_error);
     settle();
   }
-  return outcome;
+  return {};
 }
 
 }  // namespace moescope

@@ -1,5 +1,5 @@
-// Scripts: commands for the running program, one a line: "source.open {\"path\": \"a.safetensors\"}". A line that
-// starts with # is a comment. After each command all jobs are waited for. Main thread only.
+// Scripts for the running program: a file of lines as core/workbench/script.h has them, with the window following.
+// Main thread only.
 #pragma once
 
 #include <QString>
@@ -9,15 +9,11 @@
 
 namespace moescope {
 
-struct ScriptOutcome {
-  int done = 0, failed = 0;
-};
-
-// Runs the file ("-" = standard input) and prints one line of JSON per command to standard output:
-// {"line": 3, "command": "…", "ok": true, "value": …} or with "error". An error does not stop the script.
-// `settle` waits until the window shows the outcome.
-[[nodiscard]] Expected<ScriptOutcome> run_script(Workbench& workbench, const QString& path,
-                                                 const std::function<void()>& settle,
-                                                 const std::function<void(const Error&)>& show_error);
+// Runs the file ("-" = standard input), one command a line, and prints one line of JSON per command to standard output
+// as soon as it returned: whoever reads that knows that the action is stored. An error does not stop the script; it is
+// also shown in the window. `settle` waits until the window shows the outcome. Error (input): no such script.
+[[nodiscard]] Expected<void> run_script_file(Workbench& workbench, const QString& path,
+                                             const std::function<void()>& settle,
+                                             const std::function<void(const Error&)>& show_error);
 
 }  // namespace moescope

@@ -11,6 +11,7 @@
 #include "views/common/fonts.h"
 #include "views/common/text.h"
 #include "views/common/theme.h"
+#include "views/shell/inspector_fields.h"
 
 namespace moescope {
 namespace {
@@ -177,23 +178,8 @@ void Inspector::rebuild() {
 }
 
 void Inspector::show_trace(const Trace& trace) {
-  const TraceInfo& info = *trace.info;
-  const auto known = [](bool yes) { return yes ? tr("recorded") : tr("not recorded"); };
   name_->setText(tr("About this trace"));
-  std::vector<std::pair<QString, QString>> fields = {
-      {tr("Trace"), QString::fromStdString(trace.name)},
-      {tr("Model"), QString::fromStdString(info.model_name.empty() ? "not known" : info.model_name)},
-      {tr("Layers"), trace_shape(trace).section(QStringLiteral(" · "), 1)},
-      {tr("Tokens"), count_text(trace.token_count())},
-      {tr("Compute"), QString::fromStdString(info.compute_type.empty() ? "not known" : info.compute_type)},
-      {tr("Weights"), QString::fromStdString(info.weight_kind.empty() ? "not known" : info.weight_kind)},
-      {tr("Rank order"), info.rank_order ? tr("known") : tr("not known")},
-      {tr("Expert ids"), info.physical_ids ? tr("physical") : tr("logical")},
-      {tr("Logits"), known(trace.has_router_logits())},
-      {tr("Loss"), known(trace.has_token_value("loss"))}};
-  if (info.approximate) fields.emplace_back(tr("Approximate"), QString::fromStdString(*info.approximate));
-  for (const std::string& note : info.notes) fields.emplace_back(tr("Note"), QString::fromStdString(note));
-  set_fields(fields);
+  set_fields(trace_fields(trace));
 }
 
 void Inspector::show_expert(const Trace& trace, ExpertRef expert) {
@@ -278,36 +264,7 @@ void Inspector::fill_neighbours(const Trace& trace, ExpertRef expert) {
 void Inspector::show_token(const Trace& trace, std::uint64_t token) {
   chip_->setText(tr("token %1").arg(count_text(token)));
   name_->setText(visible_token(trace.token_text(token)));
-  const Trace::Place place = trace.locate(token);
-  std::vector<std::pair<QString, QString>> fields;
-  if (place.segment) {
-    const Segment& segment = *place.segment;
-    if (!segment.sequence_ids.empty())
-      fields.emplace_back(tr("Sequence"), QString::number(segment.sequence_ids[place.token]));
-    if (!segment.positions.empty())
-      fields.emplace_back(tr("Position"), QString::number(segment.positions[place.token]));
-    if (!segment.token_ids.empty()) fields.emplace_back(tr("Id"), QString::number(segment.token_ids[place.token]));
-    for (const auto& [name, tag] : segment.tags) {
-      if (tag.codes.empty() || tag.codes[place.token] < 0) continue;
-      const auto code = static_cast<std::size_t>(tag.codes[place.token]);
-      if (code < tag.names.size())
-        fields.emplace_back(QString::fromStdString(name), QString::fromStdString(tag.names[code]));
-    }
-    if (const auto loss = segment.token_values.find("loss"); loss != segment.token_values.end())
-      fields.emplace_back(tr("Loss"), number(loss->second.at(place.token), 3) + tr(" nats"));
-    for (std::uint32_t row = 0; row < segment.rows; ++row) {
-      QString experts;
-      for (std::size_t slot = 0; slot < segment.filled(row, place.token); ++slot) {
-        experts += QStringLiteral("E%1").arg(segment.id(row, place.token, slot), 2, 10, QLatin1Char('0'));
-        if (!segment.gate_weights.empty())
-          experts += QStringLiteral(" %1").arg(
-              number(segment.gate_weights.at((row * segment.tokens + place.token) * segment.slots + slot), 2));
-        experts += QStringLiteral("  ");
-      }
-      fields.emplace_back(row_text(trace, row), experts.isEmpty() ? tr("not recorded") : experts.trimmed());
-    }
-  }
-  set_fields(fields);
+  set_fields(token_fields(trace, token));
 }
 
 }  // namespace moescope

@@ -1,13 +1,10 @@
 #include "views/shell/start_page.h"
 
 #include <QDir>
-#include <QFile>
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QLabel>
 #include <QLocale>
-#include <QMouseEvent>
-#include <QPainter>
 #include <QPushButton>
 
 #include "core/base/threads.h"
@@ -18,95 +15,9 @@
 #include "views/common/text.h"
 #include "views/common/theme.h"
 #include "views/shell/start_art.h"
+#include "views/shell/start_parts.h"
 
 namespace moescope {
-namespace {
-
-QLabel* text_label(const QString& text, const QFont& font, const char* role, QWidget* parent) {
-  auto* l = new QLabel(text, parent);
-  l->setFont(font);
-  l->setProperty("role", role);
-  l->setWordWrap(true);
-  l->setTextFormat(Qt::PlainText);
-  return l;
-}
-
-// A framed box that is one big button.
-class Card : public QWidget {
- public:
-  Card(ColorRole border, bool dashed, std::function<void()> run, QWidget* parent)
-      : QWidget(parent), border_(border), dashed_(dashed), run_(std::move(run)) {
-    if (run_) setCursor(Qt::PointingHandCursor), setFocusPolicy(Qt::TabFocus);
-  }
-
- protected:
-  void paintEvent(QPaintEvent*) override {
-    QPainter painter(this);
-    painter.setRenderHint(QPainter::Antialiasing);
-    const bool lit = hasFocus() || (run_ && underMouse());
-    QPen pen(color(lit ? ColorRole::accent : border_), 1);
-    if (dashed_) pen.setStyle(Qt::DashLine);
-    painter.setPen(pen);
-    painter.setBrush(dashed_ ? QColor(Qt::transparent) : color(ColorRole::panel));
-    painter.drawRoundedRect(QRectF(rect()).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6);
-  }
-  void enterEvent(QEnterEvent*) override { update(); }
-  void leaveEvent(QEvent*) override { update(); }
-  void mouseReleaseEvent(QMouseEvent* event) override {
-    if (run_ && rect().contains(event->position().toPoint())) run_();
-  }
-  void keyPressEvent(QKeyEvent* event) override {
-    if (run_ && (event->key() == Qt::Key_Return || event->key() == Qt::Key_Space)) return run_();
-    QWidget::keyPressEvent(event);
-  }
-
- private:
-  ColorRole border_;
-  bool dashed_;
-  std::function<void()> run_;
-};
-
-// Memory that programs may still take, in bytes; 0 where the system does not tell.
-std::uint64_t free_memory() {
-  QFile file(QStringLiteral("/proc/meminfo"));
-  if (!file.open(QIODevice::ReadOnly)) return 0;
-  for (const QByteArray& line : file.readAll().split('\n'))
-    if (line.startsWith("MemAvailable:")) return line.simplified().split(' ').value(1).toULongLong() * 1024;
-  return 0;
-}
-
-// An icon that follows the theme.
-class Picture : public QWidget {
- public:
-  Picture(QString name, int size, ColorRole role, QWidget* parent)
-      : QWidget(parent), name_(std::move(name)), role_(role) {
-    setFixedSize(size, size);
-  }
-
- protected:
-  void paintEvent(QPaintEvent*) override {
-    QPainter painter(this);
-    paint_icon(painter, name_, rect(), color(role_));
-  }
-
- private:
-  QString name_;
-  ColorRole role_;
-};
-
-QWidget* picture(const QString& name, int size, ColorRole role, QWidget* parent) {
-  return new Picture(name, size, role, parent);
-}
-
-class Line : public QWidget {
- public:
-  explicit Line(QWidget* parent) : QWidget(parent) { setFixedHeight(1); }
-
- protected:
-  void paintEvent(QPaintEvent*) override { QPainter(this).fillRect(rect(), color(ColorRole::line)); }
-};
-
-}  // namespace
 
 StartPage::StartPage(ViewContext& context, QWidget* parent) : QScrollArea(parent), context_(context) {
   setWidgetResizable(true);
@@ -232,7 +143,7 @@ QWidget* StartPage::side_column() {
   column->setContentsMargins(0, 62, 0, 0);
   column->setSpacing(7);
   column->addWidget(text_label(tr("First five minutes"), ui_font(12, 600), "", side));
-  column->addWidget(new Line(side));
+  column->addWidget(separator(side));
   const std::vector<std::pair<QString, QString>> steps = {
       {tr("Open the sample"), tr("its load, layer by layer")},
       {tr("Click an expert"), tr("its tokens, neighbours and domains")},
@@ -249,7 +160,7 @@ QWidget* StartPage::side_column() {
     row->addWidget(text_label(text, ui_font(12), "hint", side), 1, 1);
     row->setColumnStretch(1, 1);
     column->addLayout(row);
-    column->addWidget(new Line(side));
+    column->addWidget(separator(side));
   }
   column->addSpacing(20);
   column->addWidget(text_label(tr("This computer"), ui_font(12, 600), "", side));
@@ -293,7 +204,7 @@ void StartPage::refresh() {
   if (files.empty()) return;
   recent_->addWidget(text_label(tr("Recent"), ui_font(12, 600), "", body_));
   recent_->addSpacing(6);
-  recent_->addWidget(new Line(body_));
+  recent_->addWidget(separator(body_));
   for (const auto& path : files) {
     const QFileInfo file(QString::fromStdString(path.string()));
     const bool there = file.exists();
@@ -332,7 +243,7 @@ void StartPage::refresh() {
       line->addWidget(locate);
     }
     recent_->addWidget(row);
-    recent_->addWidget(new Line(body_));
+    recent_->addWidget(separator(body_));
   }
 }
 

@@ -13,23 +13,14 @@
 #include "views/common/text.h"
 #include "views/common/theme.h"
 #include "views/tokens/token_card.h"
+#include "views/tokens/token_line_painter.h"
 
 namespace moescope {
 namespace {
 
-constexpr double line_height = 27, text_pixels = 14, top_margin = 10, right_margin = 20;
+constexpr double line_height = 27, top_margin = 10, right_margin = 20;
 constexpr int slice_tokens = 4000, slice_ms = 6, unwrapped_cells = 4000;
-constexpr double tint = 0.22;  // of the token's colour behind its text
 constexpr double brush_threshold = 5;
-
-QString flow_text(const std::string& bytes) {
-  QString text = QString::fromUtf8(bytes.data(), static_cast<qsizetype>(bytes.size()));
-  text.replace(QLatin1Char('\n'), QChar(0x21B5));
-  text.replace(QLatin1Char('\t'), QStringLiteral("    "));
-  for (QChar& c : text)
-    if (c.unicode() < 0x20) c = QChar(0x2400 + c.unicode());
-  return text;
-}
 
 }  // namespace
 
@@ -39,7 +30,7 @@ TokenFlow::TokenFlow(ViewContext& context, QWidget* parent) : QAbstractScrollAre
   setFocusPolicy(Qt::StrongFocus);
   viewport()->setMouseTracking(true);
   setAccessibleName(tr("Token text"));
-  cell_ = QFontMetricsF(mono_font(text_pixels)).horizontalAdvance(QLatin1Char('0'));
+  cell_ = QFontMetricsF(mono_font(token_text_pixels)).horizontalAdvance(QLatin1Char('0'));
   timer_.setInterval(0);
   connect(&timer_, &QTimer::timeout, this, [this] { lay_out_more(); });
 }
@@ -144,11 +135,21 @@ void TokenFlow::paintEvent(QPaintEvent*) {
   const auto& lines = lines_.lines();
   const double top = verticalScrollBar()->value();
   const auto first = static_cast<std::size_t>(std::max(0.0, (top - top_margin) / line_height));
+  TokenLook look{*trace_, filter_.mask, coloring_, selection_, hits_, hovered_};
+  look.gutter = gutter();
+  look.left = gutter() - horizontalScrollBar()->value();
+  look.width = viewport()->width();
+  look.line_height = line_height;
+  look.cell = cell_;
+  if (brush_from_) {
+    look.brush_first = std::min(*brush_from_, *brush_to_);
+    look.brush_last = std::max(*brush_from_, *brush_to_);
+  }
   std::size_t i = first;
   for (; i < lines.size(); ++i) {
     const double y = top_margin + static_cast<double>(i) * line_height - top;
     if (y > viewport()->height()) break;
-    paint_line(painter, lines[i], y);
+    paint_token_line(painter, look, lines[i], y);
   }
   if (lines.empty() && lines_.finished()) {
     painter.setPen(color(ColorRole::text_2));
@@ -156,71 +157,6 @@ void TokenFlow::paintEvent(QPaintEvent*) {
   }
   if (on_scroll_ && first < lines.size() && i > first)
     on_scroll_(lines[first].first, lines[i - 1].first + lines[i - 1].count - lines[first].first);
-}
-
-void TokenFlow::paint_line(QPainter& painter, const TokenLine& line, double y) {
-  const double left = gutter() - horizontalScrollBar()->value();
-  const double baseline = y + 18;
-  painter.save();
-  painter.setClipRect(QRectF(gutter() - 2, y - 2, viewport()->width(), line_height + 2));
-  double x = left;
-  const std::uint64_t brush_low = brush_from_ ? std::min(*brush_from_, *brush_to_) : 1;
-  const std::uint64_t brush_high = brush_from_ ? std::max(*brush_from_, *brush_to_) : 0;
-  for (std::uint64_t token = line.first; token < line.first + line.count; ++token) {
-    const std::string bytes = trace_->token_text(token);
-    const double width = token_cells(bytes) * cell_;
-    const QRectF box(x, y + 2, width, 21);
-    x += width;
-    if (box.right() < gutter() || box.left() > viewport()->width()) continue;
-    const bool counts = filter_.mask.test(token);
-    const bool selected = selection_.token == token;
-    if (selected) {
-      painter.fillRect(box, color(ColorRole::accent));
-    } else if (token >= brush_low && token <= brush_high) {
-      painter.fillRect(box, color(ColorRole::accent_wash));
-    } else if (const auto paint = counts ? token_paint(*trace_, token, coloring_) : std::nullopt) {
-      Paint wash = *paint;
-      wash.alpha = tint;
-      painter.fillRect(box.adjusted(0.5, 0, -0.5, 0), color(wash));
-      painter.fillRect(QRectF(box.left() + 0.5, box.bottom() - 2, box.width() - 1, 2), color(*paint));
-    }
-    const QString text = flow_text(bytes);
-    painter.setFont(mono_font(text_pixels));
-    painter.setPen(color(selected ? ColorRole::text_on_accent : (counts ? ColorRole::text_1 : ColorRole::text_3)));
-    if (text.endsWith(QChar(0x21B5)) && !selected) {
-      painter.drawText(QPointF(box.left(), baseline), text.chopped(1));
-      painter.setPen(color(ColorRole::text_3));
-      painter.drawText(QPointF(box.right() - cell_, baseline), QString(QChar(0x21B5)));
-    } else {
-      painter.drawText(QPointF(box.left(), baseline), text);
-    }
-    const bool fires = counts && std::any_of(selection_.experts.begin(), selection_.experts.end(),
-                                             [&](ExpertRef e) { return token_uses(*trace_, token, e); });
-    if (fires || hovered_ == token) {
-      painter.setPen(QPen(color(ColorRole::text_1, hovered_ == token ? 1 : 0.65), 1));
-      painter.drawRect(box.adjusted(0.5, 0.5, -0.5, -0.5));
-    }
-    if (hits_.contains(token)) {
-      painter.setPen(QPen(color(ColorRole::accent), 1));
-      painter.drawRect(box.adjusted(0.5, -0.5, -0.5, 0.5));
-    }
-  }
-  painter.restore();
-  // Gutter: the sequence where it begins, and the number of the text line.
-  if (line.number > 0) {
-    painter.setFont(mono_font(11));
-    painter.setPen(color(ColorRole::text_3));
-    painter.drawText(QRectF(gutter() - 58, y, 46, 24), Qt::AlignVCenter | Qt::AlignRight, QString::number(line.number));
-  }
-  if (line.starts_sequence) {
-    painter.setFont(ui_font(11));
-    painter.setPen(color(ColorRole::text_2));
-    QString name = QString::fromStdString(token_tag(*trace_, line.first, "domain"));
-    if (name.isEmpty() && line.sequence >= 0) name = tr("seq. %1").arg(line.sequence);
-    painter.drawText(QRectF(8, y, gutter() - 62, 24), Qt::AlignVCenter | Qt::AlignRight,
-                     painter.fontMetrics().elidedText(name, Qt::ElideRight, static_cast<int>(gutter() - 64)));
-    if (y > line_height) painter.fillRect(QRectF(0, y - 2, viewport()->width(), 1), color(ColorRole::grid));
-  }
 }
 
 std::optional<std::uint64_t> TokenFlow::token_at(QPointF at) const {

@@ -51,7 +51,6 @@ class TokenFlow : public QAbstractScrollArea {
   void relayout();
   void lay_out_more();
   void update_scroll();
-  void paint_line(QPainter& painter, const TokenLine& line, double y);
   [[nodiscard]] double gutter() const;
   void show_card(std::optional<std::uint64_t> token, QPoint global_at);
   void move_selection(std::int64_t by);

@@ -38,6 +38,10 @@ class TokensView : public View {
                            "expert");
     layer_ = header_->add_choice(tr("Layer"), "tokens.row", {}, 0);
     rank_ = header_->add_segmented(tr("Rank"), "tokens.rank", {{1, QStringLiteral("1"), {}}}, 1);
+    header_->add_segmented(tr("Lines"), "tokens.wrap",
+                           {{true, tr("Wrap"), tr("Lines end at the window's edge")},
+                            {false, tr("Long"), tr("One line of text stays one line")}},
+                           true);
     column->addWidget(header_);
 
     auto* split = new QSplitter(Qt::Vertical, this);
@@ -93,6 +97,7 @@ class TokensView : public View {
       request_overview(*trace);
       load_.reset();
     }
+    flow_->set_wrap(workbench().option("tokens.wrap", true) == true);
     flow_->set_selection(shown_selection());
     request_load();
     draw_overview();
