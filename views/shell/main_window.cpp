@@ -74,7 +74,8 @@ MainWindow::MainWindow(Workbench& workbench, std::vector<ViewSpec> views, std::f
   session_name_->setFont(ui_font(12));
   session_name_->setProperty("role", "hint");
   session_name_->setContentsMargins(0, 6, 12, 0);
-  session_name_->setAlignment(Qt::AlignVCenter);
+  session_name_->setAlignment(Qt::AlignVCenter | Qt::AlignRight);
+  session_name_->setMinimumWidth(320);  // the menu bar measures it once, and names change
   menuBar()->setCornerWidget(session_name_);
   restore_layout();
   // Toolbars measure themselves before they have the names that the stylesheet knows them by.

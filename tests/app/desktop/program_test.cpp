@@ -29,6 +29,8 @@ Outcome run_program(const QStringList& arguments) {
   environment.remove("DISPLAY");
   environment.remove("WAYLAND_DISPLAY");
   environment.remove("QT_QPA_PLATFORM");
+  const QTemporaryDir settings;  // not the user's
+  environment.insert("XDG_CONFIG_HOME", settings.path());
   process.setProcessEnvironment(environment);
   process.start(MOESCOPE_PROGRAM, arguments);
   if (!process.waitForFinished(120'000)) return {};
