@@ -13,7 +13,9 @@ QString usage_text() {
       "  --theme light|dark      instead of the desktop's\n"
       "  --view NAME             experts, affinity, routes or tokens\n"
       "  --report OUT.html|.pdf  write the report of the open trace and leave\n"
-      "  --script FILE           run commands, one a line: ID {JSON arguments}; - reads standard input\n"
+      "  --script FILE           run commands, one JSON object a line (resources/help/scripts.md); - = standard input\n"
+      "  --time-orbit N          with --view routes: turn the scene N times, print the median time of a frame and "
+      "leave\n"
       "  --time-first-frame      print the time from start to the first complete frame and leave\n"
       "  --help, --version\n");
 }
@@ -46,8 +48,8 @@ Expected<Arguments> parse_arguments(const QStringList& words) {
       continue;
     }
     const auto text = texts.find(name);
-    const bool size = name == QLatin1String("--size");
-    if (text == texts.end() && !size)
+    const bool size = name == QLatin1String("--size"), orbit = name == QLatin1String("--time-orbit");
+    if (text == texts.end() && !size && !orbit)
       return fail(ErrorKind::usage, "unknown option", word.toStdString(), "moescope --help lists the options.");
     const bool inline_value = word.contains(QLatin1Char('='));
     if (!inline_value && i + 1 >= words.size())
@@ -55,6 +57,13 @@ Expected<Arguments> parse_arguments(const QStringList& words) {
     const QString value = inline_value ? word.section(QLatin1Char('='), 1) : words[++i];
     if (text != texts.end()) {
       *text->second = value;
+      continue;
+    }
+    if (orbit) {
+      result.time_orbit = value.toInt();
+      if (result.time_orbit < 1 || result.time_orbit > 10'000)
+        return fail(ErrorKind::usage, "--time-orbit takes a number of frames from 1 to 10,000", value.toStdString(),
+                    {});
       continue;
     }
     const int width = value.section(QLatin1Char('x'), 0, 0).toInt(),

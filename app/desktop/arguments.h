@@ -15,6 +15,7 @@ struct Arguments {
   QString screenshot, report, script, theme, view;
   QSize size{1440, 900};
   bool time_first_frame = false;
+  int time_orbit = 0;  // frames; 0 = not asked for
   bool help = false, version = false;
 };
 

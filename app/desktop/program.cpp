@@ -111,7 +111,8 @@ int run_desktop(int argc, char** argv) {
     std::cout << "moescope " << version_text << std::endl;
     return 0;
   }
-  const bool one_shot = !arguments->screenshot.isEmpty() || !arguments->report.isEmpty() || arguments->time_first_frame;
+  const bool one_shot = !arguments->screenshot.isEmpty() || !arguments->report.isEmpty() ||
+                        arguments->time_first_frame || arguments->time_orbit > 0;
   if (!display && !one_shot && arguments->script.isEmpty())
     return complain({ErrorKind::usage, "there is no display to open a window on",
                      "DISPLAY and WAYLAND_DISPLAY are not set",
@@ -156,11 +157,21 @@ int run_desktop(int argc, char** argv) {
     return worst;
   }
   if (!arguments->script.isEmpty()) {
-    const auto outcome = run_script_file(
-        workbench, arguments->script, [&] { settle(window); }, window.context().show_error);
-    if (!outcome) return complain(outcome.error());
+    const auto failed = run_window_script(workbench, window, arguments->script);
+    if (!failed) return complain(failed.error());
+    settle(window);
     if (!one_shot) return 0;
   }
+#ifdef MOESCOPE_HAS_ROUTES
+  if (arguments->time_orbit > 0) {
+    settle(window);
+    auto* routes = dynamic_cast<RoutesView*>(window.view());
+    if (!routes) return complain({ErrorKind::usage, "--time-orbit needs --view routes and a trace", {}, {}});
+    std::cout << "orbit " << routes->measure_orbit(arguments->time_orbit) << " ms per frame, median of "
+              << arguments->time_orbit << std::endl;
+    return worst;
+  }
+#endif
   if (!arguments->report.isEmpty()) worst = std::max(worst, write_report(workbench, *arguments));
   if (!arguments->screenshot.isEmpty()) worst = std::max(worst, write_screenshot(window, *arguments, display));
   return one_shot ? worst : QApplication::exec();

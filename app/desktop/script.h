@@ -1,19 +1,18 @@
-// Scripts for the running program: a file of lines as core/workbench/script.h has them, with the window following.
-// Main thread only.
+// Scripts for the running window: the lines of core/workbench/script.h, with errors shown in the window as a person
+// would see them. Main thread only.
 #pragma once
 
 #include <QString>
-#include <functional>
 
 #include "core/workbench/workbench.h"
 
 namespace moescope {
 
-// Runs the file ("-" = standard input), one command a line, and prints one line of JSON per command to standard output
-// as soon as it returned: whoever reads that knows that the action is stored. An error does not stop the script; it is
-// also shown in the window. `settle` waits until the window shows the outcome. Error (input): no such script.
-[[nodiscard]] Expected<void> run_script_file(Workbench& workbench, const QString& path,
-                                             const std::function<void()>& settle,
-                                             const std::function<void(const Error&)>& show_error);
+class MainWindow;
+
+// Runs the file ("-" = standard input), one JSON object a line, and prints a reply a line as soon as the command
+// returned. A failed line is shown in the window's error bar, and its reply carries what the bar shows as "shown".
+// Gives the number of lines that failed; errors do not stop the script. Error (input): the file cannot be read.
+[[nodiscard]] Expected<int> run_window_script(Workbench& workbench, MainWindow& window, const QString& path);
 
 }  // namespace moescope

@@ -88,10 +88,13 @@ TEST_F(Program, AScriptGoesOnAfterAnError) {
   QFile script(folder_.filePath("script.txt"));
   ASSERT_TRUE(script.open(QIODevice::WriteOnly));
   script.write("# opens a trace, fails once, goes on\n");
-  script.write(("source.open {\"path\": \"" + trace() + "\"}\n").toUtf8());
-  script.write("source.open {\"path\": \"/nowhere/at.all\"}\n");
-  script.write("select.expert {\"row\": 1, \"expert\": 2}\n");
-  script.write("view.show {\"name\": \"tokens\"}\n");
+  const auto write_line = [&](const char* command, const nlohmann::json& arguments) {
+    script.write((nlohmann::json{{"command", command}, {"arguments", arguments}}.dump() + "\n").c_str());
+  };
+  write_line("source.open", {{"path", trace().toStdString()}});
+  write_line("source.open", {{"path", "/nowhere/at.all"}});
+  write_line("select.expert", {{"row", 1}, {"expert", 2}});
+  write_line("view.show", {{"name", "tokens"}});
   script.close();
   const Outcome outcome = run_program({"--script", script.fileName()});
   EXPECT_EQ(outcome.code, 0) << outcome.error;
