@@ -4,7 +4,6 @@
 #include <QElapsedTimer>
 #include <QGuiApplication>
 #include <QLabel>
-#include <QLocale>
 #include <QPainter>
 #include <QStackedLayout>
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "views/common/scene3d/offscreen_scene.h"
 #include "views/common/scene3d/still_viewport.h"
 #include "views/common/scene3d/vtk_viewport.h"
+#include "views/common/text.h"
 #include "views/common/theme.h"
 #include "views/common/view_header.h"
 #include "views/routes/playback_bar.h"
@@ -197,7 +197,7 @@ void RoutesView::rebuild() {
   }
   Scene scene =
       routes_scene(*result_, trace->rows(), options, shown_selection(), controls_.follow && route ? &*route : nullptr);
-  header_->set_n(tr("n = %1 tokens").arg(QLocale::c().toString(static_cast<qulonglong>(result_->provenance.tokens))));
+  header_->set_n(tr("n = %1 tokens").arg(count_text(result_->provenance.tokens)));
   OverlayState overlay;
   const Matrix* tags = result_->matrix("tag_share");
   if (controls_.color == RouteColor::domain) {
