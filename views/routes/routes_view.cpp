@@ -301,7 +301,6 @@ double RoutesView::measure_orbit(int frames) {
     timer.start();
     viewport_->renderer().camera.orbit(5, 0);
     viewport_->refresh(true);
-    viewport_->repaint();
     QCoreApplication::processEvents();
     times.push_back(static_cast<double>(timer.nsecsElapsed()) / 1e6);
   }
