@@ -13,5 +13,5 @@ UBSAN_OPTIONS=print_stacktrace=1 ctest --test-dir build/asan --output-on-failure
 
 say "Thread sanitizer"
 cmake --preset tsan
-cmake --build --preset tsan --parallel "$jobs" --target core_base_tests
-ctest --test-dir build/tsan --output-on-failure --parallel "$jobs" -R '^(Job|MainQueue|Parallel|Command)'
+cmake --build --preset tsan --parallel "$jobs" --target job_tests
+build/tsan/bin/job_tests
