@@ -77,7 +77,7 @@ void apply_style(Theme theme) {
   colors[ImGuiCol_PlotHistogram] = color(ColorRole::accent, theme);
 }
 
-#if IMGUI_VERSION_NUM < 18700
+// ImGui's key for one of Qt's, -1 for those that its widgets do not use. Both Enter keys are one.
 int imgui_key(int qt_key) {
   switch (qt_key) {
     case Qt::Key_Backspace:
@@ -93,9 +93,8 @@ int imgui_key(int qt_key) {
     case Qt::Key_End:
       return ImGuiKey_End;
     case Qt::Key_Return:
-      return ImGuiKey_Enter;
     case Qt::Key_Enter:
-      return ImGuiKey_KeyPadEnter;
+      return ImGuiKey_Enter;
     case Qt::Key_Escape:
       return ImGuiKey_Escape;
     case Qt::Key_Tab:
@@ -104,34 +103,6 @@ int imgui_key(int qt_key) {
       return -1;
   }
 }
-#else
-ImGuiKey imgui_key(int qt_key) {
-  switch (qt_key) {
-    case Qt::Key_Backspace:
-      return ImGuiKey_Backspace;
-    case Qt::Key_Delete:
-      return ImGuiKey_Delete;
-    case Qt::Key_Left:
-      return ImGuiKey_LeftArrow;
-    case Qt::Key_Right:
-      return ImGuiKey_RightArrow;
-    case Qt::Key_Home:
-      return ImGuiKey_Home;
-    case Qt::Key_End:
-      return ImGuiKey_End;
-    case Qt::Key_Return:
-      return ImGuiKey_Enter;
-    case Qt::Key_Enter:
-      return ImGuiKey_KeypadEnter;
-    case Qt::Key_Escape:
-      return ImGuiKey_Escape;
-    case Qt::Key_Tab:
-      return ImGuiKey_Tab;
-    default:
-      return ImGuiKey_None;
-  }
-}
-#endif
 
 }  // namespace
 
@@ -251,7 +222,7 @@ void ImGuiLayer::key(int qt_key, bool down, bool ctrl, bool shift, bool alt) {
   io.AddKeyEvent(ImGuiMod_Ctrl, ctrl);
   io.AddKeyEvent(ImGuiMod_Shift, shift);
   io.AddKeyEvent(ImGuiMod_Alt, alt);
-  if (const ImGuiKey k = imgui_key(qt_key); k != ImGuiKey_None) io.AddKeyEvent(k, down);
+  if (const int k = imgui_key(qt_key); k >= 0) io.AddKeyEvent(static_cast<ImGuiKey>(k), down);
 #endif
 }
 
