@@ -65,7 +65,7 @@ TEST_F(WorkbenchTest, OnlyTheNewestRequestOfASlotIsAnswered) {
   int old_answers = 0, new_answers = 0;
   for (int i = 0; i < 20; ++i) {
     workbench->request_result("view", "affinity", {{"row", 0}, {"null_draws", 20 + i}},
-                              [&](const Expected<ResultPtr>&) { ++(i < 19 ? old_answers : new_answers); });
+                              [&, i](const Expected<ResultPtr>&) { ++(i < 19 ? old_answers : new_answers); });
   }
   workbench->wait_for_jobs();
   EXPECT_EQ(old_answers, 0);
