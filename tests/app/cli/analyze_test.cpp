@@ -13,15 +13,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-class CliAnalyze : public testing::Test {
- protected:
-  void SetUp() override {
-    trace_ = folder_.file("small.routes.safetensors");
-    write_small_trace(trace_);
-  }
-  TemporaryFolder folder_;
-  std::string trace_;
-};
+class CliAnalyze : public SmallTraceTest {};
 
 TEST_F(CliAnalyze, WritesAResultThatReadsBack) {
   const std::string out = folder_.file("load.json");

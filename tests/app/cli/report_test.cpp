@@ -11,15 +11,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-class CliReport : public testing::Test {
- protected:
-  void SetUp() override {
-    trace_ = folder_.file("small.routes.safetensors");
-    write_small_trace(trace_);
-  }
-  TemporaryFolder folder_;
-  std::string trace_;
-};
+class CliReport : public SmallTraceTest {};
 
 TEST_F(CliReport, WritesOneFileThatNeedsNothingElse) {
   const std::string out = folder_.file("r.html");
