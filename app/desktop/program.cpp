@@ -136,9 +136,7 @@ int run_desktop(int argc, char** argv) {
 
   int worst = 0;
   for (const QString& file : arguments->files) {
-    const bool session = file.endsWith(QLatin1String(".moescope"));
-    const auto opened =
-        workbench.commands().run(session ? "session.open" : "source.open", {{"path", file.toStdString()}});
+    const auto opened = workbench.commands().run("source.open", {{"path", file.toStdString()}});
     if (opened) continue;
     window.context().show_error(opened.error());
     if (one_shot) worst = std::max(worst, complain(opened.error()));

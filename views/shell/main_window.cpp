@@ -324,9 +324,7 @@ bool MainWindow::settled() {
 }
 
 void MainWindow::open_paths(const QStringList& paths) {
-  for (const QString& path : paths)
-    context_.run(path.endsWith(QLatin1String(".moescope")) ? "session.open" : "source.open",
-                 {{"path", path.toStdString()}});
+  for (const QString& path : paths) context_.run("source.open", {{"path", path.toStdString()}});
 }
 
 void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
