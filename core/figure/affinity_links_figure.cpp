@@ -31,10 +31,6 @@ std::set<ExpertRef> chosen(const Selection& selection) {
   return out;
 }
 
-std::string expert_name(std::uint32_t expert) {
-  return (expert < 10 ? "E0" : "E") + std::to_string(expert);
-}
-
 }  // namespace
 
 Figure affinity_links_figure(const ResultPtr& affinity, const AffinityLinksOptions& options, const Selection& selection,

@@ -16,9 +16,9 @@
 namespace moescope {
 namespace {
 
-using Measure = AffinityMatrixOptions::Measure;
-
 class AffinityPainter {
+  using Measure = AffinityMatrixOptions::Measure;
+
  public:
   AffinityPainter(const ResultPtr& affinity, const Matrix& count, const Matrix& shown,
                   const AffinityMatrixOptions& options, const Selection& selection, double width, double height)
@@ -339,9 +339,9 @@ AffinityRows affinity_rows(const Result& affinity) {
 Figure affinity_matrix_figure(const ResultPtr& affinity, const AffinityMatrixOptions& options,
                               const Selection& selection, double width, double height) {
   const Matrix* count = affinity ? find_matrix(*affinity, "count") : nullptr;
-  const char* name = options.measure == Measure::lift    ? "lift"
-                     : options.measure == Measure::count ? "count"
-                                                         : "probability";
+  const char* name = options.measure == AffinityMatrixOptions::Measure::lift    ? "lift"
+                     : options.measure == AffinityMatrixOptions::Measure::count ? "count"
+                                                                                : "probability";
   const Matrix* shown = affinity ? find_matrix(*affinity, name) : nullptr;
   if (count == nullptr || shown == nullptr || count->rows() == 0 || count->columns() == 0 ||
       shown->rows() != count->rows() || shown->columns() != count->columns())

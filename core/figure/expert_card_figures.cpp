@@ -15,10 +15,6 @@
 namespace moescope {
 namespace {
 
-std::string expert_name(std::uint32_t expert) {
-  return (expert < 10 ? "E0" : "E") + std::to_string(expert);
-}
-
 // ".28", as probabilities are written in narrow places.
 std::string short_share(double share) {
   std::string out = format_number(share, 2);

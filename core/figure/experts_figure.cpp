@@ -16,9 +16,6 @@
 namespace moescope {
 namespace {
 
-using Measure = ExpertsOptions::Measure;
-using Sort = ExpertsOptions::Sort;
-
 // One router row as it is drawn.
 struct Row {
   std::vector<std::uint32_t> order;  // experts from left to right, without cells past a ragged row's end
@@ -28,6 +25,9 @@ struct Row {
 };
 
 class ExpertsPainter {
+  using Measure = ExpertsOptions::Measure;
+  using Sort = ExpertsOptions::Sort;
+
  public:
   ExpertsPainter(const ResultPtr& load, const Matrix& share, const ExpertsOptions& options, const Selection& selection,
                  double width, double height)

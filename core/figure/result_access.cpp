@@ -117,6 +117,10 @@ double high_of(const Matrix& m, std::size_t row, std::size_t column) {
   return m.high.empty() ? nan : m.high[row * m.columns() + column];
 }
 
+std::string expert_name(std::uint32_t expert) {
+  return (expert < 10 ? "E0" : "E") + std::to_string(expert);
+}
+
 std::string short_expert(const std::string& name) {
   return name.size() > 1 && name[0] == 'E' ? name.substr(1) : name;
 }

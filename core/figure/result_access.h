@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "core/analysis/result.h"
@@ -32,6 +33,8 @@ namespace moescope {
 [[nodiscard]] MOESCOPE_API double low_of(const Matrix& m, std::size_t row, std::size_t column);
 [[nodiscard]] MOESCOPE_API double high_of(const Matrix& m, std::size_t row, std::size_t column);
 
+// "E04", as names of columns and labels of experts are written.
+[[nodiscard]] MOESCOPE_API std::string expert_name(std::uint32_t expert);
 // "E04" without its letter, for cells.
 [[nodiscard]] MOESCOPE_API std::string short_expert(const std::string& name);
 // " n = 12,522 tokens." with the filter where there is one; for captions.

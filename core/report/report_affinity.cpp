@@ -11,10 +11,6 @@
 namespace moescope {
 namespace {
 
-std::string x_name(const Series& s, std::size_t i) {
-  return s.x_names.empty() ? format_short(s.x[i]) : s.x_names[i];
-}
-
 // The largest value and what chance gives at the same place.
 ReportParagraph information_sentence(const Series& information, const Series* null) {
   const Extremes e = extremes(information.y);

@@ -8,10 +8,6 @@
 namespace moescope {
 namespace {
 
-std::string x_name(const Series& s, std::size_t i) {
-  return s.x_names.empty() ? format_short(s.x[i]) : s.x_names[i];
-}
-
 // Distribution over tokens in one layer, from a table of layer, from, to and tokens; nothing when it has no rows of it.
 std::optional<ReportFigure> distribution(const ResultPtr& result, const std::string& table_name,
                                          const std::string& layer, const std::string& what, const std::string& unit) {

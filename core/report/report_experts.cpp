@@ -60,8 +60,7 @@ std::optional<ReportParagraph> information_sentence(const Result& profile, const
   Sentence s;
   s.say("The " + tag + " of a token tells about its experts more than 99\u202F% of shuffled tags do in ")
       .strong(std::to_string(above) + " of " + std::to_string(counted));
-  s.say(" layers; most in ")
-      .strong(information->x_names.empty() ? format_short(information->x[e.most]) : information->x_names[e.most]);
+  s.say(" layers; most in ").strong(x_name(*information, e.most));
   s.say(", " + format_number(e.high, 3) + " nats (").figure("information").say(").");
   return s.done();
 }

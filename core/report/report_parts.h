@@ -59,6 +59,10 @@ struct Extremes {
   [[nodiscard]] bool any() const { return high >= low; }
 };
 [[nodiscard]] Extremes extremes(const std::vector<double>& values);
+// What a point's x is called: its name where it has one, else its number.
+[[nodiscard]] inline std::string x_name(const Series& s, std::size_t i) {
+  return s.x_names.empty() ? format_short(s.x[i]) : s.x_names[i];
+}
 // "a and b", "a, b and c".
 [[nodiscard]] std::string join_words(const std::vector<std::string>& words);
 [[nodiscard]] std::vector<std::string> names_of_rows(const Trace& trace);

@@ -8,11 +8,6 @@
 namespace moescope {
 namespace {
 
-std::string needs_trace(const WorkbenchState& state) {
-  const Source* trace = state.active(SourceKind::trace);
-  return trace && trace->trace ? "" : "open a trace first";
-}
-
 // Computed and written in a job; the reply names it.
 Expected<nlohmann::json> export_result(WorkbenchState& state, const nlohmann::json& arguments) {
   const auto analysis = text_argument(arguments, "analysis");

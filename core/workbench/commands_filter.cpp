@@ -6,11 +6,6 @@
 namespace moescope {
 namespace {
 
-std::string needs_trace(const WorkbenchState& state) {
-  const Source* trace = state.active(SourceKind::trace);
-  return trace && trace->trace ? "" : "open a trace first";
-}
-
 Expected<nlohmann::json> set_filter(WorkbenchState& state, const std::string& text, const std::string& command) {
   const Trace& trace = *state.active(SourceKind::trace)->trace;
   const auto applied = apply_filter(trace, text);  // nothing is stored that does not parse

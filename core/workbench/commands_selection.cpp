@@ -8,11 +8,6 @@
 namespace moescope {
 namespace {
 
-std::string needs_trace(const WorkbenchState& state) {
-  const Source* trace = state.active(SourceKind::trace);
-  return trace && trace->trace ? "" : "open a trace first";
-}
-
 Expected<ExpertRef> expert_argument(const nlohmann::json& arguments, const char* row_name, const char* expert_name) {
   const auto row = id_argument(arguments, row_name);
   if (!row) return fail(row.error());

@@ -258,6 +258,11 @@ std::string label_of(const WorkbenchState& state, ExpertRef expert) {
   return expert_label(trace->trace->rows()[expert.row].layer, expert.expert);
 }
 
+std::string needs_trace(const WorkbenchState& state) {
+  const Source* trace = state.active(SourceKind::trace);
+  return trace && trace->trace ? "" : "open a trace first";
+}
+
 void add_command(WorkbenchState& state, CommandSpec spec) {
   if (const auto added = state.commands.add(std::move(spec)); !added) state.last_error = added.error();
 }

@@ -109,6 +109,9 @@ struct WorkbenchState {
 [[nodiscard]] Expected<std::int64_t> id_argument(const nlohmann::json& arguments, const char* name);
 [[nodiscard]] Expected<std::string> text_argument(const nlohmann::json& arguments, const char* name);
 
+// Why a command on the active trace cannot run; empty = it can.
+[[nodiscard]] std::string needs_trace(const WorkbenchState& state);
+
 // One group of commands per file.
 void add_source_commands(WorkbenchState& state);
 void add_filter_commands(WorkbenchState& state);
