@@ -110,9 +110,10 @@ ReportSection recorded_section(const ReportTrace& t) {
                                       : "counts per expert");
   lead.say(" at ").strong(std::to_string(trace.rows().size()) + " routers").say(" of ");
   lead.say(info.model_name.empty() ? "a model whose name is not known" : info.model_name);
-  lead.say(missing == 0 ? ". Nothing that this report uses is missing."
-                        : ". " + std::to_string(missing) +
-                              " kinds of data were not recorded; what needs them is left out, never shown as zero.");
+  lead.say(missing == 0   ? ". Nothing that this report uses is missing."
+           : missing == 1 ? ". 1 kind of data was not recorded; what needs it is left out, never shown as zero."
+                          : ". " + std::to_string(missing) +
+                                " kinds of data were not recorded; what needs them is left out, never shown as zero.");
   section.blocks.emplace_back(lead.done());
   if (info.approximate)
     section.blocks.emplace_back(
