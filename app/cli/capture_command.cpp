@@ -21,7 +21,7 @@ struct CaptureOptions {
   std::string checkpoint, text, jsonl, prompt, ids, format = "raw", out, dtype = "float32", device = "auto", hooks,
                                                     name;
   RecordOptions record;
-  bool no_gate_weights = false, no_loss = false, json = false;
+  bool no_gate_weights = false, no_loss = false, json = false, force = false;
   std::size_t sequence_length = default_sequence_tokens, max_tokens = 0;
   int threads = 0;
 };
@@ -155,7 +155,16 @@ void tell(const RunSummary& summary) {
   for (const std::string& line : summary.notes) note(line);
 }
 
+// A capture may take hours and its trace cannot be made again from the new one, so nothing is written over unasked.
+Expected<void> check_output(const CaptureOptions& options) {
+  std::error_code error;
+  if (options.force || !std::filesystem::exists(options.out, error)) return {};
+  return fail(ErrorKind::usage, "the file to write exists already", options.out,
+              "Choose another name, or add --force to replace it");
+}
+
 Expected<void> run_capture(const CaptureOptions& options) {
+  if (const auto free = check_output(options); !free) return free;
   const auto checkpoint = Checkpoint::open(options.checkpoint);
   if (!checkpoint) return fail(checkpoint.error());
   const auto request = make_request(**checkpoint, options);
@@ -184,7 +193,9 @@ void add_capture(CLI::App& app, Chosen& chosen) {
   input->add_option("--prompt", options->prompt, "A text");
   input->add_option("--ids", options->ids, "Token ids: 1,2,3");
   input->require_option(1);
-  command->add_option("--out", options->out, "Trace file to write, T.routes.safetensors")->required();
+  command->add_option("--out", options->out, "Trace file to write, T.routes.safetensors; must not exist yet")
+      ->required();
+  command->add_flag("--force", options->force, "Replace the file of --out if it exists");
   command->add_option("--format", options->format, "Chat format of --prompt: raw, chatml, llama2, llama3, olmo, tulu")
       ->capture_default_str();
   command->add_option("--sequence-length", options->sequence_length, "Longest sequence in tokens")

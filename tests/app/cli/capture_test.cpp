@@ -45,6 +45,19 @@ TEST(CliCapture, SaysWhatItWillStoreAndRecordsATrace) {
   EXPECT_TRUE(trace->has_router_logits());
 }
 
+TEST(CliCapture, AFileThatExistsIsReplacedOnlyWhenAsked) {
+  const TemporaryFolder folder;
+  const std::string out = folder.file("t.routes.safetensors");
+  write_text(out, "precious");
+  const Outcome refused = run_cli({"capture", golden, "--ids", "1,2", "--out", out, "--device", "cpu"});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("exists already"), HasSubstr(out), HasSubstr("--force")));
+  EXPECT_EQ(std::filesystem::file_size(out), 8U);
+  if (!has_engine()) return;
+  EXPECT_EQ(run_cli({"capture", golden, "--ids", "1,2", "--out", out, "--device", "cpu", "--force"}).code, 0);
+  EXPECT_TRUE(read_trace(out).has_value());
+}
+
 TEST(CliCapture, TextIsCutIntoSequencesAndJsonLinesCarryTags) {
   if (!has_engine()) GTEST_SKIP() << "built without LibTorch";
   const TemporaryFolder folder;
@@ -60,8 +73,8 @@ TEST(CliCapture, TextIsCutIntoSequencesAndJsonLinesCarryTags) {
   EXPECT_THAT(outcome.err, HasSubstr("6 tokens in 2 sequences"));
   write_text(folder.file("a.jsonl"),
              "{\"text\": \"hello\", \"domain\": \"prose\"}\n{\"text\": \"world\", \"domain\": \"code\"}\n");
-  outcome =
-      run_cli({"capture", folder.file("model"), "--jsonl", folder.file("a.jsonl"), "--out", out, "--device", "cpu"});
+  outcome = run_cli(
+      {"capture", folder.file("model"), "--jsonl", folder.file("a.jsonl"), "--out", out, "--device", "cpu", "--force"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const auto trace = read_trace(out);
   ASSERT_TRUE(trace.has_value());
