@@ -107,7 +107,7 @@ Expected<Result> run_analysis(const std::string& name, const Trace& trace, const
     p.filter = filter.filter.text;
     p.tokens = filter.mask.all() ? tokens : filter.mask.selected;
     p.compute_type = trace.info->compute_type;
-    p.command_line = analysis_command_line(*spec, p.params, trace.name, p.filter);
+    p.command_line = analysis_command_line(*spec, p.params, trace.path.empty() ? trace.name : trace.path, p.filter);
     if (result->title.empty()) result->title = spec->title;
     if (trace.info->approximate) {
       result->caveats.push_back("The routes of this trace are approximate: " + *trace.info->approximate + ".");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "core/base/hash.h"
 #include "core/io/sharded_safetensors.h"
@@ -117,6 +118,12 @@ std::vector<std::string> notes_of(const ModelFamily& family, const ModelSpec& sp
   return notes;
 }
 
+// Folders that say what they hold, not which one: the folder above has the name.
+bool says_only_what_it_holds(const std::string& folder) {
+  constexpr std::array<std::string_view, 6> plain{"model", "models", "checkpoint", "weights", "hf", "huggingface"};
+  return std::find(plain.begin(), plain.end(), folder) != plain.end();
+}
+
 std::string model_name(ConfigReader& config, const fs::path& folder) {
   std::string name = config.text_or("_name_or_path", "");
   while (!name.empty() && name.back() == '/') name.pop_back();
@@ -124,7 +131,9 @@ std::string model_name(ConfigReader& config, const fs::path& folder) {
   if (!name.empty()) return name;
   std::error_code error;
   const fs::path canonical = fs::weakly_canonical(folder, error);
-  return (error ? folder : canonical).filename().string();
+  const fs::path& place = error ? folder : canonical;
+  const fs::path above = place.parent_path().filename();
+  return (says_only_what_it_holds(place.filename().string()) && !above.empty() ? above : place.filename()).string();
 }
 
 }  // namespace

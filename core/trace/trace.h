@@ -59,6 +59,9 @@ struct TraceInfo {
   std::vector<std::string> notes;                             // what the reader found odd, shown to the user
   std::vector<std::string> unknown_tensors;                   // kept in the file, listed, not understood
   std::vector<std::string> stream_names;                      // of the codes in Segment::streams
+  // JSON object of the fields that are not understood, each where it was found ("model" and "rows" keep theirs inside);
+  // written again with the trace. Empty = none.
+  std::string unknown_fields;
 };
 
 // A read-only array and whatever keeps its memory alive (a mapped file or a heap block). Empty = not recorded.
@@ -168,6 +171,7 @@ struct PlacementMap {
 // The snapshot itself.
 struct Trace {
   std::string name;          // shown to the user
+  std::string path;          // of its file, as it was named when opened; empty = in memory only
   std::string content_hash;  // of the file or the run; the key of cached Results
   std::shared_ptr<const TraceInfo> info;
   std::vector<std::shared_ptr<const Segment>> segments;

@@ -140,6 +140,67 @@ void read_tags(const Json& json, Fields& fields, TraceInfo& info, std::string& p
   for (const auto& [tag, names] : json.items()) info.tag_names[tag] = fields.texts_of(names, "tags." + tag);
 }
 
+// The fields that have a meaning here, which is what is not carried along as unknown.
+constexpr std::array<std::string_view, 12> known_fields{"version",   "rows",        "id_space",     "rank_order",
+                                                        "selection", "weight_kind", "compute_type", "model",
+                                                        "source",    "tags",        "streams",      "approximate"};
+constexpr std::array<std::string_view, 3> known_model_fields{"name", "family", "config_hash"};
+constexpr std::array<std::string_view, 4> known_source_fields{"tool", "file", "hash", "notes"};
+constexpr std::array<std::string_view, 9> known_row_fields{"layer", "block",  "site",         "stream", "experts",
+                                                           "k",     "shared", "null_experts", "rule"};
+
+template <std::size_t count>
+Json without(const Json& object, const std::array<std::string_view, count>& known) {
+  Json left = Json::object();
+  if (!object.is_object()) return left;
+  for (const auto& [name, value] : object.items()) {
+    if (std::find(known.begin(), known.end(), name) == known.end()) left[name] = value;
+  }
+  return left;
+}
+
+std::string unknown_fields_of(const Json& json) {
+  Json left = without(json, known_fields);
+  const auto inside = [&](const char* name, const auto& known) {
+    const auto found = json.find(name);
+    if (found == json.end()) return;
+    if (Json inner = without(*found, known); !inner.empty()) left[name] = std::move(inner);
+  };
+  inside("model", known_model_fields);
+  inside("source", known_source_fields);
+  if (const auto rows = json.find("rows"); rows != json.end() && rows->is_array()) {
+    Json inner = Json::array();
+    bool any = false;
+    for (const Json& row : *rows) {
+      inner.push_back(without(row, known_row_fields));
+      any = any || !inner.back().empty();
+    }
+    if (any) left["rows"] = std::move(inner);
+  }
+  return left.empty() ? std::string() : left.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// Puts what was not understood back where it was. A known field always wins; rows go by their number.
+void put_back(const std::string& unknown_fields, Json& out) {
+  if (unknown_fields.empty()) return;
+  const auto parsed = parse_json(unknown_fields, "unknown fields");
+  if (!parsed || !parsed->is_object()) return;
+  const auto merge = [](const Json& from, Json& to) {
+    for (const auto& [name, value] : from.items()) {
+      if (!to.contains(name)) to[name] = value;
+    }
+  };
+  for (const auto& [name, value] : parsed->items()) {
+    if (name == "rows" && value.is_array()) {
+      for (std::size_t i = 0; i < std::min(value.size(), out["rows"].size()); ++i) merge(value[i], out["rows"][i]);
+    } else if (out.contains(name) && out[name].is_object() && value.is_object()) {
+      merge(value, out[name]);
+    } else if (!out.contains(name)) {
+      out[name] = value;
+    }
+  }
+}
+
 }  // namespace
 
 std::string trace_metadata_text(const TraceInfo& info) {
@@ -177,6 +238,7 @@ std::string trace_metadata_text(const TraceInfo& info) {
   if (!info.tag_names.empty()) out["tags"] = info.tag_names;
   if (!info.stream_names.empty()) out["streams"] = info.stream_names;
   if (info.approximate) out["approximate"] = *info.approximate;
+  put_back(info.unknown_fields, out);
   return out.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -239,6 +301,7 @@ Expected<TraceInfo> parse_trace_metadata(const std::string& text, const std::str
   info.stream_names = fields.texts("streams");
   if (fields.get("approximate") != nullptr) info.approximate = fields.text("approximate");
   if (!problem.empty()) return fail(ErrorKind::input, "the trace's metadata is wrong: " + problem, where, correct);
+  info.unknown_fields = unknown_fields_of(*json);
   return info;
 }
 

@@ -380,7 +380,10 @@ Expected<Trace> read_trace(const std::filesystem::path& path) {
   if (!info) return fail(info.error());
   try {
     auto trace = TraceReader(std::move(*file), std::move(*info)).read();
-    if (trace) trace->name = shown_name(path);
+    if (trace) {
+      trace->name = shown_name(path);
+      trace->path = path.string();
+    }
     return trace;
   } catch (const std::bad_alloc&) {
     return fail(ErrorKind::input, "the trace needs more memory to open than there is", path.string(),

@@ -47,6 +47,13 @@ TEST(RunAnalysis, DefaultsStayOutOfTheCommandLineButAreInTheParameters) {
             "moescope-cli analyze planted.routes.safetensors --analysis expert_load --out expert_load.json");
 }
 
+TEST(RunAnalysis, TheCommandNamesTheFileAndNotTheName) {
+  Trace trace = small_trace();
+  trace.path = "/tmp/my runs/a.routes.safetensors";
+  EXPECT_EQ(planted::run("expert_load", trace).provenance.command_line,
+            "moescope-cli analyze '/tmp/my runs/a.routes.safetensors' --analysis expert_load --out expert_load.json");
+}
+
 TEST(RunAnalysis, ALostFileIsItsError) {
   Trace trace = small_trace();
   trace.fault = [] { return Error{ErrorKind::input, "the file shrank", "x", "Open it again"}; };
