@@ -68,6 +68,10 @@ Expected<SafetensorsWriter> SafetensorsWriter::create(const std::filesystem::pat
     if (!metadata.empty()) header = ",\"__metadata__\":" + nlohmann::json(metadata).dump();
     for (const TensorSpec& tensor : tensors) {
       const std::string where = fmt::format("{}, tensor '{}'", path.string(), tensor.name);
+      if (is_block_type(tensor.type)) {
+        return fail(ErrorKind::usage, fmt::format("safetensors has no type {}", dtype_name(tensor.type)), where,
+                    "Decode the tensor first");
+      }
       const auto size = byte_size(tensor.type, tensor.shape);
       std::uint64_t end = 0;
       if (!size || __builtin_add_overflow(at, *size, &end)) {

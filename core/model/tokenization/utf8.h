@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/utf8.h"
+
 namespace moescope::tokenization {
 
 // The character at `at` of valid UTF-8 text: its code point and length in bytes.
@@ -17,9 +19,8 @@ struct Character {
 // The character that ends just before `end` (> 0) of valid UTF-8 text.
 [[nodiscard]] Character character_before(std::string_view text, std::size_t end);
 
-// Length of the well-formed character at `at`, or 0; then `bad` is the length of the maximal ill-formed part (>= 1).
-[[nodiscard]] std::size_t well_formed_length(std::string_view text, std::size_t at, std::size_t& bad);
-[[nodiscard]] bool is_valid_utf8(std::string_view text);
+using moescope::is_valid_utf8;
+using moescope::well_formed_length;
 // Every maximal ill-formed part becomes one U+FFFD.
 [[nodiscard]] std::string replace_invalid_utf8(std::string_view text);
 
