@@ -79,6 +79,9 @@ struct RunRequest {
   ComputeType compute_type = ComputeType::float32;
   Device device = Device::automatic;
   int threads = 0;  // 0 = engine_threads()
+  // Bytes of memory (of the device) that weights may take beside the mapped files; 0 = what is free. A model that does
+  // not fit is streamed, a layer and the experts that tokens chose at a time.
+  std::uint64_t memory_limit = 0;
   RecordOptions record;
   std::vector<Hook> hooks;
   std::string out;     // trace file to write

@@ -101,6 +101,7 @@ Expected<RunRequest> read_request(const json& j) {
   }
   out.device = device == "cpu" ? Device::cpu : (device == "cuda" ? Device::cuda : Device::automatic);
   out.threads = j.value("threads", 0);
+  out.memory_limit = j.value("memory_limit", std::uint64_t{0});
   const json record = j.value("record", json::object());
   out.record.gate_weights = record.value("gate_weights", out.record.gate_weights);
   out.record.router_logits = record.value("router_logits", out.record.router_logits);
@@ -153,6 +154,7 @@ json to_json(const RunRequest& request) {
           {"compute_type", compute_type_name(request.compute_type)},
           {"device", device_name(request.device)},
           {"threads", request.threads},
+          {"memory_limit", request.memory_limit},
           {"record",
            {{"gate_weights", record.gate_weights},
             {"router_logits", record.router_logits},

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "core/engine/model_router.h"
 #include "core/engine/token_choice.h"
 
 namespace moescope {
@@ -128,11 +129,9 @@ Expected<std::shared_ptr<const Router>> make_router(const std::string& family, c
   TokenChoiceOptions o;
   o.k = family == "null_experts" || family == "top_p" ? 1 : p.count("k", model.k, 1, most);
   if (family == "model") {
-    o.score = model.rule.score;
-    if (model.rule.order == RouterRule::Order::top_k_then_score) o.weigh = Weigh::score_of_chosen;
-    o.renormalise = model.rule.renormalise;
-    o.scale = model.rule.scale;
-    o.words = router_rule_words(model.rule, static_cast<std::uint32_t>(o.k));
+    if (model.rule.score == RouterRule::Score::sparsemixer && o.k != model.k) {
+      return fail(ErrorKind::usage, "sparsemixer chooses exactly two experts", "router model, k");
+    }
   } else if (family == "softmax_top_k") {
     o.renormalise = p.flag("renormalise", false);
     o.scale = p.number("scale", 1.0, 0.0, 1e6);
@@ -185,6 +184,7 @@ Expected<std::shared_ptr<const Router>> make_router(const std::string& family, c
       return fail(ErrorKind::usage, "expert choice needs at most 249 experts", "router expert_choice");
   }
   if (!p.error().empty()) return fail(p.as_error());
+  if (family == "model") return make_model_router(model.experts, o.k, model.rule);
   if (family == "expert_choice") return make_expert_choice(model.experts, std::move(choice));
   return make_token_choice(model.experts, std::move(o));
 }

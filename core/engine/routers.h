@@ -26,7 +26,8 @@ struct RouterInput {
   std::span<const std::int32_t> sequences;  // [tokens], equal ids adjacent
   std::span<const std::int32_t> positions;  // [tokens]
   std::uint32_t layer = 0;
-  std::span<const std::uint32_t> force;  // chosen first, in this order, whatever their score
+  std::span<const std::uint32_t> force;        // chosen first, in this order, whatever their score
+  std::span<const float> selection_bias = {};  // [experts] of a model whose rule has one; empty = none
 };
 
 struct RouterChoice {

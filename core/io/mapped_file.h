@@ -48,4 +48,10 @@ class MOESCOPE_API MappedFile {
   MappingSlot* slot_ = nullptr;  // owned by the registry, which never frees
 };
 
+// Hints about mapped bytes. Prefetch: they are needed soon; the system may begin to read them, and this call may wait
+// for it. Release: they are not needed for now; their pages leave this process (not the system's file cache) and come
+// back when they are read. Both may do nothing.
+MOESCOPE_API void prefetch_mapped(std::span<const std::byte> bytes);
+MOESCOPE_API void release_mapped(std::span<const std::byte> bytes);
+
 }  // namespace moescope

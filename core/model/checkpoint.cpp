@@ -7,9 +7,11 @@
 
 #include "core/base/hash.h"
 #include "core/io/sharded_safetensors.h"
+#include "core/model/checkpoint_check.h"
 #include "core/model/config_reader.h"
 #include "core/model/families/family.h"
 #include "core/model/json_file.h"
+#include "core/model/weight_resolver.h"
 
 namespace moescope {
 
@@ -22,11 +24,6 @@ struct Checkpoint::Files {
 namespace {
 
 constexpr std::uint64_t max_config_bytes = 16ULL << 20U;
-constexpr std::size_t problems_named = 3;
-
-std::string shape_text(const std::vector<std::uint64_t>& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
 
 // The folder that `path` means: itself, or the one a file of a checkpoint lies in.
 Expected<fs::path> folder_of(const fs::path& path) {
@@ -47,75 +44,6 @@ Expected<fs::path> folder_of(const fs::path& path) {
   }
   return fail(ErrorKind::input, "the folder has no config.json", folder.string(),
               "Open a folder in the Hugging Face layout: config.json and model.safetensors (or shards with an index)");
-}
-
-bool supported_weight_type(DType type) {
-  return type == DType::f32 || type == DType::f16 || type == DType::bf16;
-}
-
-// Checks presence, type and shape of all the family needs; names the first few problems in one error.
-Expected<void> check_tensors(const ModelFamily& family, const ModelSpec& spec,
-                             const std::map<std::string, TensorView>& tensors, const fs::path& folder) {
-  std::vector<std::string> problems;
-  std::size_t needed = 0;
-  std::size_t found = 0;
-  family.list_tensors(spec, family.names, [&](const NeededTensor& need) {
-    ++needed;
-    const auto it = tensors.find(need.name);
-    if (it == tensors.end()) {
-      problems.push_back(fmt::format("{} is missing, shape {} expected", need.name, shape_text(need.shape)));
-    } else if (it->second.shape != need.shape) {
-      problems.push_back(
-          fmt::format("{} has shape {}, {} expected", need.name, shape_text(it->second.shape), shape_text(need.shape)));
-    } else if (!supported_weight_type(it->second.type)) {
-      problems.push_back(fmt::format("{} is {}; F32, F16 or BF16 expected", need.name, dtype_name(it->second.type)));
-    } else {
-      ++found;
-    }
-    // A wrong config may ask for millions of tensors; the first problems are enough.
-    return problems.size() <= problems_named;
-  });
-  if (problems.empty()) return {};
-  const bool more = problems.size() > problems_named;
-  if (more) problems.pop_back();
-  return fail(
-      ErrorKind::input,
-      fmt::format("the weights do not fit config.json: {}{}", fmt::join(problems, "; "), more ? "; and more" : ""),
-      folder.string(),
-      found == 0 ? "Check that config.json belongs to these weights"
-                 : "The download may be incomplete, or config.json of another model: copy the folder again");
-}
-
-bool is_rotary_table(const std::string& name) {
-  constexpr std::string_view ending = "rotary_emb.inv_freq";
-  return name.size() >= ending.size() && name.compare(name.size() - ending.size(), ending.size(), ending) == 0;
-}
-
-// What lies in the folder or the files and was not used.
-std::vector<std::string> notes_of(const ModelFamily& family, const ModelSpec& spec, const ShardedSafetensors& set,
-                                  const fs::path& folder) {
-  std::vector<std::string> notes;
-  if (!set.unmapped.empty()) {
-    notes.push_back(fmt::format("{} tensors are in the shards but not in the index, the first is {}",
-                                set.unmapped.size(), set.unmapped.front()));
-  }
-  std::size_t used = 0;
-  family.list_tensors(spec, family.names, [&](const NeededTensor&) { return ++used > 0; });
-  std::size_t ignored = 0;
-  for (const auto& [name, view] : set.tensors) ignored += is_rotary_table(name) ? 1 : 0;
-  const bool spare_head = spec.tied_embeddings && set.tensors.count(family.names.lm_head) != 0;
-  if (spare_head) notes.push_back("lm_head.weight is there but not used: the config ties it to the embedding");
-  const std::size_t extra = set.tensors.size() - used - ignored - (spare_head ? 1 : 0);
-  if (extra != 0) notes.push_back(fmt::format("{} further tensors are not used by this family", extra));
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    const bool vendor = name.rfind("consolidated", 0) == 0 || name == "params.json" || name == "original";
-    const bool pickle = name.rfind("pytorch_model", 0) == 0 && it->path().extension() == ".bin";
-    if (vendor || pickle) notes.push_back(fmt::format("{} was left out: model.safetensors holds the weights", name));
-  }
-  std::sort(notes.begin(), notes.end());
-  return notes;
 }
 
 // Folders that say what they hold, not which one: the folder above has the name.
@@ -147,7 +75,10 @@ Expected<std::shared_ptr<const Checkpoint>> Checkpoint::open(const fs::path& pat
   const auto json = parse_json_text(*text, config_file);
   if (!json) return fail(json.error());
 
-  ConfigReader config(*json, config_file);
+  // The language model of a multimodal checkpoint has its own config inside the whole one.
+  const auto inner = json->is_object() ? json->find("text_config") : json->end();
+  const bool nested = json->is_object() && inner != json->end() && inner->is_object() && inner->contains("model_type");
+  ConfigReader config(nested ? *inner : *json, config_file);
   const auto family = family_of_config(config);
   if (!family) return fail(family.error());
   std::shared_ptr<Checkpoint> checkpoint(new Checkpoint);
@@ -158,15 +89,18 @@ Expected<std::shared_ptr<const Checkpoint>> Checkpoint::open(const fs::path& pat
   } catch (const nlohmann::json::exception& e) {
     return fail(ErrorKind::input, fmt::format("the config cannot be read: {}", e.what()), config_file.string());
   }
-  checkpoint->spec_.name = model_name(config, *folder);
-  checkpoint->names_ = (*family)->names;
+  ModelSpec& spec = checkpoint->spec_;
+  spec.name = model_name(config, *folder);
   checkpoint->folder_ = *folder;
   checkpoint->config_hash_ = hash_hex(*text);
 
   auto set = read_safetensors_folder(*folder);
   if (!set) return fail(std::move(set.error()));
-  if (auto ok = check_tensors(**family, checkpoint->spec_, set->tensors, *folder); !ok) return fail(ok.error());
-  checkpoint->notes_ = notes_of(**family, checkpoint->spec_, *set, *folder);
+  const auto has = [&](const std::string& name) { return set->tensors.count(name) != 0; };
+  checkpoint->names_ =
+      (*family)->choose_names ? (*family)->choose_names(spec, (*family)->names, has) : (*family)->names;
+  if (auto ok = check_tensors(spec, checkpoint->names_, set->tensors, *folder); !ok) return fail(ok.error());
+  checkpoint->notes_ = notes_of(spec, checkpoint->names_, set->tensors, set->unmapped, *folder);
   checkpoint->files_ = std::make_shared<Files>();
   checkpoint->tensors_ = set->tensors;
   checkpoint->files_->set = std::move(*set);
@@ -188,10 +122,48 @@ const TensorView* Checkpoint::tensor(const std::string& name) const {
   return it == tensors_.end() ? nullptr : &it->second;
 }
 
+Expected<WeightSlice> Checkpoint::weight(WeightRole role, std::uint32_t layer, std::uint32_t expert) const {
+  const auto use = find_weight(spec_, role, layer, expert);
+  if (!use) {
+    return fail(
+        ErrorKind::input,
+        fmt::format("this model has no weight \"{}\" in layer {}, expert {}", weight_role_name(role), layer, expert),
+        folder_.string());
+  }
+  return resolve_weight(spec_, names_, tensors_, *use);
+}
+
+Expected<WeightSlice> Checkpoint::latent_head(std::uint32_t layer, std::uint32_t head, bool values) const {
+  return resolve_latent_head(spec_, names_, tensors_, layer, head, values);
+}
+
 std::uint64_t Checkpoint::total_bytes() const {
   std::uint64_t bytes = 0;
   for (const auto& [name, view] : tensors_) bytes += view.bytes.size();
   return bytes;
+}
+
+std::vector<std::span<const std::byte>> Checkpoint::layer_bytes(std::uint32_t layer, bool experts) const {
+  std::vector<std::span<const std::byte>> out;
+  const auto add = [&](const TensorView& tensor) {
+    const bool known = !out.empty() && out.back().data() == tensor.bytes.data();
+    if (!known && !tensor.bytes.empty()) out.push_back(tensor.bytes);
+  };
+  for_each_layer_weight(spec_, layer, [&](const WeightUse& use) {
+    if (is_expert_role(use.role) && !experts) return true;
+    if (names_.split_kv_b && use.role == WeightRole::kv_b) {
+      for (const std::string* pattern : {&names_.k_b, &names_.v_b}) {
+        if (const TensorView* tensor = this->tensor(tensor_name(*pattern, layer))) add(*tensor);
+      }
+      return true;
+    }
+    const auto slice = resolve_weight(spec_, names_, tensors_, use);
+    if (!slice) return true;  // what is missing is told when it is read
+    add(slice->tensor);
+    add(slice->scales);
+    return true;
+  });
+  return out;
 }
 
 std::optional<Error> Checkpoint::fault() const {

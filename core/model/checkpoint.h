@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@
 #include "core/io/tensor_view.h"
 #include "core/model/model_spec.h"
 #include "core/model/tokenizer.h"
+#include "core/model/weight_names.h"
+#include "core/model/weight_slice.h"
 
 namespace moescope {
 
@@ -34,7 +37,13 @@ class MOESCOPE_API Checkpoint {
   // Tensor by name, null when there is none.
   [[nodiscard]] const TensorView* tensor(const std::string& name) const;
   [[nodiscard]] const std::map<std::string, TensorView>& tensors() const { return tensors_; }
+  // The matrix or vector of a role, whatever the layout it is stored in. Error (input): the model has no such weight.
+  [[nodiscard]] Expected<WeightSlice> weight(WeightRole role, std::uint32_t layer = 0, std::uint32_t expert = 0) const;
+  // Keys (or values) of one head of a latent projection that is stored as two tensors (names().split_kv_b).
+  [[nodiscard]] Expected<WeightSlice> latent_head(std::uint32_t layer, std::uint32_t head, bool values) const;
   [[nodiscard]] std::uint64_t total_bytes() const;
+  // The mapped bytes that hold the weights of one layer, with or without its routed experts.
+  [[nodiscard]] std::vector<std::span<const std::byte>> layer_bytes(std::uint32_t layer, bool experts) const;
   // Files in the folder that were left out, tensors not in the index, and the like.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
   // The error of a mapped file that shrank or was lost since, if any; engines ask after reading.

@@ -1,6 +1,6 @@
-// ModelSpec: what a checkpoint is, in data: dimensions, which layers are MoE, the router's exact arithmetic and where
-// each weight lies. Filled by one family file each (core/model/families/<family>.cpp) from config.json; read by
-// engines, views and reports. Plain data: any thread.
+// ModelSpec: what a checkpoint is, in data: dimensions, what each layer does, the router's exact arithmetic. Filled by
+// one family file each (core/model/families/<family>.cpp) from config.json; read by engines, views and reports. Where
+// the weights lie is WeightNames (core/model/weight_names.h). Plain data: any thread.
 #pragma once
 
 #include <cstdint>
@@ -10,57 +10,94 @@
 #include <vector>
 
 #include "core/base/export.h"
+#include "core/model/rope.h"
+#include "core/model/router_rule.h"
 
 namespace moescope {
 
-// The router's rule as arithmetic (reference: families' forward passes). Shown in words by router_rule_words().
-struct RouterRule {
-  enum class Score : std::uint8_t { softmax, sigmoid };
-  enum class Order : std::uint8_t { score_then_top_k, top_k_then_score };
-  Score score = Score::softmax;
-  Order order = Order::score_then_top_k;
-  bool renormalise = false;     // divide the chosen weights by their sum
-  double scale = 1.0;           // multiplies the weights after renormalisation
-  bool selection_bias = false;  // a bias enters the choice, never the weights
-};
-[[nodiscard]] MOESCOPE_API std::string router_rule_words(const RouterRule& rule, std::uint32_t k);
-
 enum class LayerKind : std::uint8_t { moe, dense };
+
+// What mixes tokens in a layer.
+enum class Mixer : std::uint8_t {
+  attention,
+  latent_attention,  // keys and values from one small latent per token (MLA)
+  mamba              // selective state space, first version
+};
 
 struct LayerSpec {
   LayerKind kind = LayerKind::moe;
-  std::uint32_t experts = 0, k = 0, shared = 0;
-  std::uint32_t intermediate = 0;  // I of one expert, or of the dense MLP
-  RouterRule rule;
+  std::uint32_t experts = 0, k = 0;
+  std::uint32_t shared = 0;               // experts that every token uses, stored as one MLP
+  std::uint32_t shared_intermediate = 0;  // inner width of that MLP
+  bool shared_gate = false;               // its output is multiplied by the sigmoid of a learned product
+  std::uint32_t intermediate = 0;         // I of one expert, or of the dense MLP
+  RouterRule rule = {};
+  Mixer mixer = Mixer::attention;
+  bool rope = true;          // positions are rotated in
+  std::uint32_t window = 0;  // a token sees this many, itself included; 0 = all before it
+  std::uint32_t chunk = 0;   // a token sees only its own chunk of this many; 0 = no chunks
 };
 
-enum class QkNorm : std::uint8_t { none, whole_width, per_head };
+enum class QkNorm : std::uint8_t {
+  none,
+  whole_width,             // RMS norm of the whole projection, before heads are split
+  per_head,                // RMS norm of each head, before rotation
+  per_head_after_rotation  // RMS norm of each head without a weight, after rotation, in layers that rotate
+};
+enum class Norm : std::uint8_t { rms, layer, layer_without_bias };
+enum class Activation : std::uint8_t {
+  silu,           // silu(gate) · up
+  clamped_swiglu  // (up + 1) · gate · sigmoid(1.702 · gate), gate ≤ limit, |up| ≤ limit
+};
+
+// Sizes of latent attention.
+struct LatentAttention {
+  std::uint32_t q_rank = 0;  // 0 = queries straight from the hidden state
+  std::uint32_t kv_rank = 0, nope_dim = 0, rope_dim = 0, value_dim = 0;
+};
+
+// Sizes of mamba layers.
+struct MambaSizes {
+  std::uint32_t inner = 0, state = 0, convolution = 0, dt_rank = 0;
+  bool convolution_bias = true, projection_bias = false;
+};
 
 struct ModelSpec {
   std::string family;  // "olmoe"
   std::string name;    // folder name or _name_or_path
   std::uint32_t vocabulary = 0, hidden = 0, heads = 0, kv_heads = 0, head_dim = 0, max_positions = 0;
+  Norm norm = Norm::rms;
   double norm_epsilon = 1e-5;
-  double rope_theta = 10000.0;
   bool tied_embeddings = false;
+  bool lm_head_bias = false;
+  bool qkv_bias = false, o_bias = false;
+  bool attention_sinks = false;  // a learned extra logit per head in the softmax, without a value
   QkNorm qk_norm = QkNorm::none;
   std::optional<double> clip_qkv;
+  double attention_scale = 0.0;  // of the scores; 0 = head_dim^−½
+  RopeSpec rope;
+  LatentAttention latent;
+  MambaSizes mamba;
+  Activation activation = Activation::silu;
+  double activation_limit = 0.0;
+  bool expert_bias = false;
+  double embedding_multiplier = 1.0, residual_multiplier = 1.0, logits_divisor = 1.0;
+  // Layers that do not rotate multiply q by ln(1 + ⌊(position + 1) / floor⌋) · scale + 1; floor 0 = they do not.
+  double temperature_floor = 0.0, temperature_scale = 0.0;
   std::vector<LayerSpec> layers;
-  std::string torch_dtype;                   // as the config says
-  std::map<std::string, std::string> notes;  // oddities worth showing
+  std::string torch_dtype;                          // as the config says
+  std::string quantisation;                         // "fp8", "mxfp4"; empty = none
+  std::uint32_t block_rows = 0, block_columns = 0;  // of one scale of "fp8"
+  std::map<std::string, std::string> notes;         // oddities worth showing
 
-  // Parameters in all, and used per token (k experts of each layer).
+  // Parameters in all, and used per token (k experts of each layer). Biases that only steer the choice are not counted.
   [[nodiscard]] MOESCOPE_API std::uint64_t parameters_total() const;
   [[nodiscard]] MOESCOPE_API std::uint64_t parameters_active() const;
+  // Width of a query head and of a value head, whichever attention the model has.
+  [[nodiscard]] std::uint32_t query_dim() const {
+    return latent.kv_rank == 0 ? head_dim : latent.nope_dim + latent.rope_dim;
+  }
+  [[nodiscard]] std::uint32_t value_dim() const { return latent.kv_rank == 0 ? head_dim : latent.value_dim; }
 };
-
-// Names of the tensors the engine needs, by role; {L} and {E} are filled in by tensor_name().
-struct WeightNames {
-  std::string embedding, final_norm, lm_head;
-  std::string input_norm, post_norm, q, k, v, o, q_norm, k_norm;
-  std::string router, expert_gate, expert_up, expert_down;
-};
-[[nodiscard]] MOESCOPE_API std::string tensor_name(const std::string& pattern, std::uint32_t layer,
-                                                   std::uint32_t expert = 0);
 
 }  // namespace moescope

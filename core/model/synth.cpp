@@ -8,7 +8,6 @@
 #include <cmath>
 #include <cstring>
 #include <map>
-#include <set>
 #include <vector>
 
 #include "core/io/output_file.h"
@@ -53,8 +52,7 @@ struct Plan {
   ModelSpec spec;
   nlohmann::json config;
   std::vector<TensorSpec> tensors;
-  std::set<std::string> routers;
-  std::string embedding;
+  std::map<std::string, WeightRole> roles;
   std::uint64_t bytes = 0;
 };
 
@@ -81,12 +79,13 @@ Expected<Plan> make_plan(const SynthOptions& o) {
   plan.spec.hidden = o.hidden;
   plan.spec.heads = o.heads;
   plan.spec.kv_heads = o.kv_heads == 0 ? o.heads : o.kv_heads;
+  plan.spec.head_dim = o.heads == 0 ? 0 : o.hidden / o.heads;
   plan.spec.max_positions = o.max_positions;
   plan.spec.tied_embeddings = o.tied_embeddings;
   plan.spec.torch_dtype = o.type == DType::bf16 ? "bfloat16" : "float32";
-  plan.spec.layers.assign(1, layer);
-  plan.config = family->write_config(plan.spec);
-  plan.config["num_hidden_layers"] = o.layers;
+  plan.spec.layers.assign(std::min(o.layers, 4097U), layer);  // more are refused below
+  // As text and back, so that the reader sees what a file would give it.
+  plan.config = nlohmann::json::parse(family->write_config(plan.spec).dump());
   // The family's own reader checks the sizes, so that what is written can be opened.
   ConfigReader reader(plan.config, "config.json");
   auto spec = family->read_config(reader);
@@ -97,21 +96,68 @@ Expected<Plan> make_plan(const SynthOptions& o) {
     return fail(std::move(error));
   }
   plan.spec = std::move(*spec);
-  family->list_tensors(plan.spec, family->names, [&](const NeededTensor& need) {
+  for_each_needed_tensor(plan.spec, family->names, [&](const NeededTensor& need) {
     const auto bytes = byte_size(o.type, need.shape);
     plan.bytes += bytes.value_or(0);
     plan.tensors.push_back({need.name, o.type, need.shape});
+    plan.roles.emplace(need.name, need.role);
     return plan.tensors.size() <= (1U << 22U) && bytes.has_value();
   });
   if (plan.tensors.size() > (1U << 22U)) {
     return fail(ErrorKind::usage, "the model would have more than four million tensors", "--layers, --experts",
                 "Ask for fewer layers or experts");
   }
-  for (std::uint32_t l = 0; l < plan.spec.layers.size(); ++l) {
-    plan.routers.insert(tensor_name(family->names.router, l));
-  }
-  plan.embedding = family->names.embedding;
   return plan;
+}
+
+bool is_expert_bias(WeightRole role) {
+  return role == WeightRole::expert_gate_bias || role == WeightRole::expert_up_bias ||
+         role == WeightRole::expert_down_bias;
+}
+
+std::uint32_t first_layer_with(const ModelSpec& spec, WeightRole role) {
+  for (std::uint32_t l = 0; l < spec.layers.size(); ++l) {
+    if (find_weight(spec, role, l)) return l;
+  }
+  return 0;
+}
+
+// Mean and deviation of a role's numbers.
+struct Spread {
+  float mean = 0.0F, deviation = 0.0F;
+};
+
+Spread spread(WeightRole role, const std::vector<std::uint64_t>& shape, const ModelSpec& spec) {
+  using R = WeightRole;
+  switch (role) {
+    case R::final_norm:
+    case R::input_norm:
+    case R::post_norm:
+    case R::q_norm:
+    case R::k_norm:
+    case R::q_a_norm:
+    case R::kv_a_norm:
+    case R::mamba_dt_norm:
+    case R::mamba_b_norm:
+    case R::mamba_c_norm:
+    case R::mamba_d:
+      return {1.0F, 0.1F};
+    case R::embedding:
+      return {0.0F, static_cast<float>(1.0 / spec.embedding_multiplier)};
+    case R::router:
+      return {0.0F, 2.0F / std::sqrt(static_cast<float>(spec.hidden))};
+    case R::mamba_a_log:
+      return {0.5F, 0.25F};
+    case R::mamba_dt_bias:
+      return {-3.0F, 0.5F};
+    default:
+      break;
+  }
+  if (shape.size() == 1 || is_expert_bias(role)) return {0.0F, 0.1F};
+  // The inputs of one product: the last size, or the one before where the outputs lie along the rows.
+  const WeightUse use = find_weight(spec, role, first_layer_with(spec, role)).value_or(WeightUse{});
+  const std::uint64_t inputs = use.columns > 1 ? use.columns : shape.back();
+  return {0.0F, 1.0F / std::sqrt(static_cast<float>(inputs))};
 }
 
 // Writes the values of one tensor in blocks.
@@ -119,11 +165,7 @@ Expected<void> write_tensor(SafetensorsWriter& writer, const TensorSpec& tensor,
                             const WorkContext& work) {
   std::uint64_t count = 1;
   for (const std::uint64_t d : tensor.shape) count *= d;
-  const bool norm = tensor.shape.size() == 1;
-  float scale = norm ? 0.1F : 1.0F / std::sqrt(static_cast<float>(tensor.shape.back()));
-  if (tensor.name == plan.embedding) scale = 1.0F;
-  if (plan.routers.count(tensor.name) != 0) scale *= 2.0F;
-  const float mean = norm ? 1.0F : 0.0F;
+  const auto [mean, scale] = spread(plan.roles.at(tensor.name), tensor.shape, plan.spec);
   const std::uint64_t stream = name_seed(tensor.name, seed);
   std::vector<float> wide;
   std::vector<std::uint16_t> narrow;

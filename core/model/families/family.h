@@ -1,34 +1,30 @@
 // The table of model families. A further family is one new file in this folder: it reads its config.json into a
-// ModelSpec, names its weights, lists the tensors with their shapes, and registers itself. Filled before main();
-// immutable afterwards; any thread.
+// ModelSpec, names its weights and registers itself. Filled before main(); immutable afterwards; any thread.
 #pragma once
 
-#include <cstdint>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "core/base/error.h"
 #include "core/model/config_reader.h"
 #include "core/model/model_spec.h"
+#include "core/model/weight_names.h"
 
 namespace moescope {
 
-// A tensor that an engine of this family will ask for.
-struct NeededTensor {
-  std::string name;
-  std::vector<std::uint64_t> shape;
-};
+// Whether the checkpoint has a tensor of this name.
+using HasTensor = std::function<bool(const std::string& name)>;
 
 struct ModelFamily {
   std::string name;                        // "olmoe"
   std::vector<std::string> model_types;    // values of config.json's model_type
   std::vector<std::string> architectures;  // values in its architectures
-  WeightNames names;
+  WeightNames names;                       // the layout that released models have
   Expected<ModelSpec> (*read_config)(ConfigReader& config) = nullptr;
-  // Calls `use` for each needed tensor; stops when it returns false.
-  void (*list_tensors)(const ModelSpec& spec, const WeightNames& names,
-                       const std::function<bool(const NeededTensor&)>& use) = nullptr;
+  // Picks among the layouts that occur by the tensors that are there; null = there is only `names`.
+  WeightNames (*choose_names)(const ModelSpec& spec, WeightNames names, const HasTensor& has) = nullptr;
   // The config.json of a spec, for checkpoints made from nothing.
   nlohmann::json (*write_config)(const ModelSpec& spec) = nullptr;
 };
@@ -40,13 +36,9 @@ struct ModelFamily {
 // mixture-of-experts layers but no family here.
 [[nodiscard]] Expected<const ModelFamily*> family_of_config(ConfigReader& config);
 
-// `static const RegisterFamily registered{{…}};` in a family's file.
+// `const RegisterFamily registered(…);` in a family's file.
 struct RegisterFamily {
   explicit RegisterFamily(ModelFamily family);
 };
-
-// Shared by families with the usual decoder skeleton and per-expert gate, up and down matrices.
-void list_decoder_tensors(const ModelSpec& spec, const WeightNames& names,
-                          const std::function<bool(const NeededTensor&)>& use);
 
 }  // namespace moescope

@@ -80,7 +80,7 @@ TEST_F(CheckpointTest, OpensTheGoldenFolderWithItsDimensions) {
   EXPECT_EQ((*opened)->tokenizer(), nullptr);
   EXPECT_FALSE((*opened)->tokenizer_error().has_value());
   EXPECT_EQ((*opened)->config_hash().size(), 32U);
-  ASSERT_NE((*opened)->tensor(tensor_name((*opened)->names().expert_down, 1, 7)), nullptr);
+  ASSERT_NE((*opened)->tensor(tensor_name((*opened)->names()[WeightRole::expert_down], 1, 7)), nullptr);
   EXPECT_EQ((*opened)->tensor("nonsense"), nullptr);
   EXPECT_FALSE((*opened)->fault().has_value());
 }
@@ -155,9 +155,11 @@ TEST_F(CheckpointTest, ImpossibleNumbersAreRefusedByKey) {
       {"rope_theta", "big", "rope_theta must be a number above 0"},
       {"norm_topk_prob", 3, "norm_topk_prob must be true or false"},
       {"hidden_act", "gelu", "this activation is not supported"},
-      {"rope_scaling", {{"rope_type", "yarn"}}, "scaled rotary embeddings"},
+      {"rope_scaling", {{"rope_type", "spiral"}}, "the rotary embedding \"spiral\" is not known"},
+      {"rope_scaling", {{"rope_type", "longrope"}}, "short_factor must be 4 numbers above 0"},
+      {"rope_scaling", 7, "rope_scaling must be an object"},
       {"quantization_config", {{"quant_method", "awq"}}, "weights quantised by \"awq\""},
-      {"model_type", "mixtral", "recognised but cannot be opened"},
+      {"model_type", "hunyuan_v1_moe", "recognised but cannot be opened"},
       {"model_type", 7, "model_type must be text"},
   };
   const std::string original = read(folder_ / "config.json");
@@ -172,7 +174,8 @@ TEST_F(CheckpointTest, ImpossibleNumbersAreRefusedByKey) {
 
 TEST_F(CheckpointTest, AnUnknownFamilyListsTheKnownOnes) {
   write(folder_ / "config.json", R"({"model_type": "bert", "architectures": ["BertModel"]})");
-  EXPECT_THAT(error(), AllOf(HasSubstr("\"model_type\" = \"bert\""), HasSubstr("Families that can be opened: olmoe")));
+  EXPECT_THAT(error(), AllOf(HasSubstr("\"model_type\" = \"bert\""),
+                             HasSubstr("Families that can be opened: dbrx, deepseek_v2")));
 }
 
 TEST_F(CheckpointTest, BadJsonNamesLineAndColumn) {

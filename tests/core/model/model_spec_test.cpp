@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/model/weight_names.h"
+
 namespace moescope {
 namespace {
 
@@ -31,7 +33,7 @@ TEST(ModelSpec, CountsOlmoeParametersAsPublished) {
   spec.heads = spec.kv_heads = 16;
   spec.head_dim = 128;
   spec.qk_norm = QkNorm::whole_width;
-  spec.layers.assign(16, LayerSpec{LayerKind::moe, 64, 8, 0, 1024, {}});
+  spec.layers.assign(16, LayerSpec{.experts = 64, .k = 8, .intermediate = 1024});
   EXPECT_EQ(spec.parameters_total(), 6919161856ULL);
   EXPECT_NEAR(static_cast<double>(spec.parameters_active()), 1.28e9, 0.01e9);
 }
