@@ -40,12 +40,9 @@ class ForwardRun {
         work_(work),
         interrupt_([this] {
           if (work_.cancelled()) throw Interrupted{};
-        }) {
-    attention_.heads = spec.heads;
-    attention_.kv_heads = spec.kv_heads;
-    attention_.head_dim = spec.head_dim;
-    attention_.norm_epsilon = spec.norm_epsilon;
-    attention_.clip_qkv = spec.clip_qkv;
+        }),
+        expert_rule_{spec.activation, spec.activation_limit} {
+    for (const LayerSpec& layer : spec.layers) attention_.push_back(blocks::attention_shape(spec, layer));
   }
 
   Expected<void> run() {
@@ -88,8 +85,11 @@ class ForwardRun {
     auto embedded = weights_.embed(at::tensor(out.ids).to(at::kLong));
     if (!embedded) return fail(embedded.error());
     out.hidden = std::move(*embedded);
-    out.tables =
-        blocks::rope_tables(blocks::packed_positions(out.packed, weights_.device()), spec_.head_dim, spec_.rope_theta);
+    const bool rotates = std::any_of(spec_.layers.begin(), spec_.layers.end(),
+                                     [](const LayerSpec& layer) { return layer.rope && layer.mixer != Mixer::mamba; });
+    if (rotates) {
+      out.tables = blocks::rope_tables(spec_.rope, spec_.max_positions, out.packed.lengths, weights_.device());
+    }
     return out;
   }
 
@@ -126,30 +126,65 @@ class ForwardRun {
                  0.99 * tokens / static_cast<double>(plan_.tokens));
   }
 
+  [[nodiscard]] at::Tensor norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const {
+    return spec_.norm == Norm::rms ? blocks::rms_norm(x, weight, spec_.norm_epsilon)
+                                   : blocks::layer_norm(x, weight, bias, spec_.norm_epsilon);
+  }
+
+  // The residual stream plus what a block adds to it.
+  [[nodiscard]] at::Tensor plus(const at::Tensor& hidden, const at::Tensor& added) const {
+    return spec_.residual_multiplier == 1.0 ? hidden + added : hidden + added * spec_.residual_multiplier;
+  }
+
   void run_layer(std::uint32_t index, const blocks::LayerWeights& weights, Batch& batch) {
-    const LayerHooks& hooks = plan_.layers[index];
-    const double epsilon = spec_.norm_epsilon;
-    const at::Tensor normed = blocks::rms_norm(batch.hidden, weights.input_norm, epsilon).to(weights_.compute());
-    const at::Tensor attended = batch.hidden + blocks::causal_attention(normed, weights.attention, attention_,
-                                                                        batch.tables, batch.packed, interrupt_);
-    batch.hidden = attended;
-    if (hooks.skip) {
-      if (recorder_) recorder_->skipped_row(index, batch.runs);
+    const LayerSpec& layer = spec_.layers[index];
+    const at::Tensor normed = norm(batch.hidden, weights.input_norm, weights.input_norm_bias).to(weights_.compute());
+    batch.hidden = plus(batch.hidden,
+                        layer.mixer == Mixer::mamba
+                            ? blocks::mamba_mixer(normed, weights.mamba, spec_.norm_epsilon, batch.packed, interrupt_)
+                            : blocks::causal_attention(normed, weights.attention, attention_[index], batch.tables,
+                                                       batch.packed, interrupt_));
+    if (plan_.layers[index].skip) {
+      if (recorder_) recorder_->skipped_row(plan_.row_of[index], batch.runs);
       return;
     }
-    const at::Tensor x = blocks::rms_norm(attended, weights.post_norm, epsilon);
-    const at::Tensor logits = blocks::router_logits(x, weights.router);
-    const RoutedBatch routed = route_batch(logits, spec_.layers[index], hooks, index, batch.tokens());
-    if (recorder_) recorder_->row(index, batch.runs, routed.decision);
+    const at::Tensor x = norm(batch.hidden, weights.post_norm, weights.post_norm_bias);
+    const at::Tensor added = layer.kind == LayerKind::dense
+                                 ? blocks::expert_mlp(x.to(weights_.compute()), weights.dense, expert_rule_)
+                                 : experts(index, weights, x, batch);
+    batch.hidden = plus(batch.hidden, added);
+  }
 
-    const blocks::Dispatch dispatch = blocks::dispatch_by_expert(routed.ids, spec_.layers[index].experts);
-    std::vector<blocks::ExpertWeights> swapped;
-    for (const std::uint32_t source : hooks.weights_of) swapped.push_back(weights.experts[source]);
-    at::Tensor outputs = blocks::expert_outputs(x.to(weights_.compute()), dispatch,
-                                                swapped.empty() ? weights.experts : swapped, interrupt_);
+  // The experts of one layer, shared ones included: x [n, H] float32 → [n, H] float32.
+  [[nodiscard]] at::Tensor experts(std::uint32_t index, const blocks::LayerWeights& weights, const at::Tensor& x,
+                                   const Batch& batch) {
+    const LayerSpec& layer = spec_.layers[index];
+    const LayerHooks& hooks = plan_.layers[index];
+    const std::size_t row = plan_.row_of[index];
+    at::Tensor logits = blocks::router_logits(x, weights.router);
+    if (weights.router_bias.defined()) logits = logits + weights.router_bias;
+    const RoutedBatch routed = route_batch(logits, weights.selection_bias, layer, hooks, index, batch.tokens());
+    if (recorder_) recorder_->row(row, batch.runs, routed.decision);
+
+    const blocks::Dispatch dispatch = blocks::dispatch_by_expert(routed.ids, layer.experts);
+    blocks::Experts all(weights.experts);
+    all.fetch = weights.fetch_expert;
+    all.count = layer.experts;
+    all.weights_of = hooks.weights_of;
+    const bool on_input = layer.rule.weight_on_input;
+    const at::Tensor narrow = x.to(weights_.compute());
+    at::Tensor outputs = blocks::expert_outputs(narrow, dispatch, all, expert_rule_,
+                                                on_input ? routed.weights : at::Tensor(), interrupt_);
     if (!hooks.scale.empty()) outputs = scaled(outputs, dispatch, hooks.scale);
-    if (recorder_) recorder_->expert_outputs(index, batch.runs, dispatch, outputs);
-    batch.hidden = attended + blocks::combine(outputs, dispatch, routed.weights);
+    if (recorder_) recorder_->expert_outputs(row, batch.runs, dispatch, outputs);
+    at::Tensor sum = blocks::combine(outputs, dispatch, on_input ? at::ones_like(routed.weights) : routed.weights);
+    if (layer.shared == 0) return sum;
+    if (interrupt_) interrupt_();
+    at::Tensor shared = blocks::expert_mlp(narrow, weights.shared, expert_rule_).to(at::kFloat);
+    if (weights.shared_expert_gate.defined()) {
+      shared = shared * at::sigmoid(at::matmul(x, weights.shared_expert_gate.t()));
+    }
+    return sum + shared;
   }
 
   // Each expert's outputs times its factor.
@@ -170,7 +205,8 @@ class ForwardRun {
   Recorder* recorder_;
   const WorkContext& work_;
   blocks::Interrupt interrupt_;
-  blocks::AttentionShape attention_;
+  std::vector<blocks::AttentionShape> attention_;  // [layers]
+  blocks::ExpertRule expert_rule_;
 };
 
 }  // namespace

@@ -19,12 +19,18 @@ constexpr double chunk_flop = 1.5e10;
 
 Expected<Head> make_head(const ModelSpec& spec, Weights& weights) {
   Head head;
-  auto norm = weights.final_norm();
-  if (!norm) return fail(norm.error());
+  const auto read = [&](at::Tensor& place, WeightRole role) -> Expected<void> {
+    if (!find_weight(spec, role)) return {};
+    return weights.outside(role).map([&](const at::Tensor& made) { place = made; });
+  };
+  if (auto ok = read(head.norm, WeightRole::final_norm); !ok) return fail(ok.error());
+  if (auto ok = read(head.norm_bias, WeightRole::final_norm_bias); !ok) return fail(ok.error());
+  if (auto ok = read(head.bias, WeightRole::lm_head_bias); !ok) return fail(ok.error());
   auto weight = weights.lm_head();
   if (!weight) return fail(weight.error());
-  head.norm = std::move(*norm);
   head.weight = std::move(*weight);
+  head.kind = spec.norm;
+  head.logits_divisor = spec.logits_divisor;
   head.epsilon = spec.norm_epsilon;
   head.compute = weights.compute();
   return head;
@@ -46,12 +52,17 @@ void run_head(const Head& head, const at::Tensor& hidden, std::span<const std::i
   const double flop = 2.0 * static_cast<double>(head.weight.numel());
   const std::int64_t chunk = std::clamp<std::int64_t>(
       std::min(chunk_elements / vocabulary, static_cast<std::int64_t>(chunk_flop / flop)), 1, tokens);
-  const at::Tensor normed = blocks::rms_norm(hidden, head.norm, head.epsilon).to(head.compute);
+  const at::Tensor normed =
+      (head.kind == Norm::rms ? blocks::rms_norm(hidden, head.norm, head.epsilon)
+                              : blocks::layer_norm(hidden, head.norm, head.norm_bias, head.epsilon))
+          .to(head.compute);
   std::vector<float> losses;
   for (std::int64_t first = 0; first < tokens; first += chunk) {
     if (interrupt) interrupt();
     const std::int64_t rows = std::min(chunk, tokens - first);
-    const at::Tensor logits = at::matmul(normed.narrow(0, first, rows), head.weight.t()).to(at::kFloat);
+    at::Tensor logits = at::matmul(normed.narrow(0, first, rows), head.weight.t()).to(at::kFloat);
+    if (head.bias.defined()) logits = logits + head.bias;
+    if (head.logits_divisor != 1.0) logits = logits / head.logits_divisor;
     const at::Tensor target = at::clamp_min(targets.narrow(0, first, rows), 0);
     const at::Tensor loss =
         blocks::kernels::usable(logits)

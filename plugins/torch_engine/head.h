@@ -15,8 +15,11 @@
 namespace moescope::torch_engine {
 
 struct Head {
-  at::Tensor norm, weight;  // [H], [V, H]
+  at::Tensor norm, norm_bias;  // [H]; the bias may be undefined
+  at::Tensor weight, bias;     // [V, H], [V]; the bias may be undefined
+  Norm kind = Norm::rms;
   double epsilon = 1e-5;
+  double logits_divisor = 1.0;
   at::ScalarType compute = at::kFloat;
 };
 

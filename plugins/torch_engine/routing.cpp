@@ -10,8 +10,8 @@ namespace moescope::torch_engine {
 namespace {
 
 // The choice of a router from core on rows of logits.
-void choose_on_rows(const at::Tensor& logits, const LayerHooks& hooks, std::uint32_t index, const BatchTokens& tokens,
-                    RowDecision& decision) {
+void choose_on_rows(const at::Tensor& logits, const at::Tensor& selection_bias, const LayerHooks& hooks,
+                    std::uint32_t index, const BatchTokens& tokens, RowDecision& decision) {
   at::Tensor rows = logits;
   if (!hooks.bias.empty()) rows = logits + at::tensor(hooks.bias);
   rows = rows.contiguous();
@@ -24,6 +24,10 @@ void choose_on_rows(const at::Tensor& logits, const LayerHooks& hooks, std::uint
   input.positions = tokens.positions;
   input.layer = index;
   input.force = hooks.force;
+  const at::Tensor bias = selection_bias.defined() ? selection_bias.cpu().contiguous() : selection_bias;
+  if (bias.defined()) {
+    input.selection_bias = std::span<const float>(bias.data_ptr<float>(), static_cast<std::size_t>(bias.numel()));
+  }
   const RouterChoice choice = hooks.router->choose(input);
   const auto slots = static_cast<std::int64_t>(choice.slots);
   decision.ids = at::empty({rows.size(0), slots}, rows.options().dtype(at::kLong));
@@ -54,11 +58,11 @@ void drop_over_capacity(double factor, const LayerSpec& layer, const BatchTokens
 
 }  // namespace
 
-RoutedBatch route_batch(const at::Tensor& logits, const LayerSpec& layer, const LayerHooks& hooks, std::uint32_t index,
-                        const BatchTokens& tokens) {
+RoutedBatch route_batch(const at::Tensor& logits, const at::Tensor& selection_bias, const LayerSpec& layer,
+                        const LayerHooks& hooks, std::uint32_t index, const BatchTokens& tokens) {
   RoutedBatch out;
   if (!hooks.router) {
-    blocks::Routing routing = blocks::route(logits, layer.rule, layer.k);
+    blocks::Routing routing = blocks::route(logits, layer.rule, layer.k, selection_bias);
     out.ids = routing.ids;
     out.weights = routing.weights;
     out.decision.ids = routing.ids.cpu();
@@ -68,7 +72,7 @@ RoutedBatch route_batch(const at::Tensor& logits, const LayerSpec& layer, const 
     if (!hooks.capacity) return out;
   } else {
     out.decision.logits = logits.cpu();
-    choose_on_rows(out.decision.logits, hooks, index, tokens, out.decision);
+    choose_on_rows(out.decision.logits, selection_bias, hooks, index, tokens, out.decision);
   }
   at::Tensor computed = out.decision.ids;
   if (hooks.router && hooks.router->null_experts() > 0) {

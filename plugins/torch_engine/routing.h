@@ -23,8 +23,9 @@ struct RoutedBatch {
   at::Tensor weights;    // [n, slots] float32 on the device
 };
 
-// logits [n, E] float32 → the choice under the layer's rule and hooks.
-[[nodiscard]] RoutedBatch route_batch(const at::Tensor& logits, const LayerSpec& layer, const LayerHooks& hooks,
-                                      std::uint32_t index, const BatchTokens& tokens);
+// logits [n, E] float32 → the choice under the layer's rule and hooks. `selection_bias` [E] or undefined.
+[[nodiscard]] RoutedBatch route_batch(const at::Tensor& logits, const at::Tensor& selection_bias,
+                                      const LayerSpec& layer, const LayerHooks& hooks, std::uint32_t index,
+                                      const BatchTokens& tokens);
 
 }  // namespace moescope::torch_engine

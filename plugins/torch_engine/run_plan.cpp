@@ -22,7 +22,7 @@ std::string text(std::size_t n) {
 // time in which a cancel must be seen. Narrow models get small batches, which stay in a core's cache and of which each
 // thread runs its own.
 std::size_t batch_tokens(const ModelSpec& spec) {
-  const double width = std::max(spec.hidden, spec.heads * spec.head_dim);
+  const double width = std::max(spec.hidden, spec.heads * spec.query_dim());
   const double flop = 2.0 * spec.hidden * width;
   return static_cast<std::size_t>(std::clamp(1e10 / flop, 256.0, narrow(spec) ? 1024.0 : 4096.0));
 }
@@ -174,6 +174,11 @@ Expected<void> plan_hooks(const RunRequest& request, const ModelSpec& spec, RunP
     }
     for (std::size_t l = 0; l < spec.layers.size(); ++l) {
       if (asked != -1 && asked != static_cast<int>(l)) continue;
+      if (spec.layers[l].kind == LayerKind::dense) {
+        if (asked == -1) continue;
+        return fail(ErrorKind::usage, "layer " + text(l) + " has no experts", "hook " + text(h),
+                    "Name a layer with experts, or -1 for all of them");
+      }
       if (auto ok = std::visit(HookApplier{spec.layers[l], plan.layers[l]}, request.hooks[h]); !ok) {
         Error error = ok.error();
         error.where = "hook " + text(h) + ", layer " + text(l) + (error.where.empty() ? "" : ", " + error.where);
@@ -188,6 +193,8 @@ void plan_rows(const ModelSpec& spec, RunPlan& plan) {
   for (std::size_t l = 0; l < spec.layers.size(); ++l) {
     const LayerSpec& layer = spec.layers[l];
     const LayerHooks& hooks = plan.layers[l];
+    plan.row_of.push_back(plan.rows.size());
+    if (layer.kind == LayerKind::dense) continue;
     RouterRow row;
     row.layer = static_cast<int>(l);
     row.experts = layer.experts;
@@ -204,11 +211,15 @@ void plan_rows(const ModelSpec& spec, RunPlan& plan) {
       plan.expert_choice = plan.expert_choice || hooks.router->by_expert();
     }
     if (!hooks.bias.empty()) row.rule += ", logits overridden";
-    plan.used_varies = plan.used_varies || hooks.router || hooks.skip || (l > 0 && slots != plan.slots);
+    plan.used_varies = plan.used_varies || hooks.router || hooks.skip || (!plan.rows.empty() && slots != plan.slots);
     plan.has_capacity = plan.has_capacity || hooks.capacity.has_value();
     plan.has_margin = plan.has_margin || (!hooks.router && !hooks.skip && layer.k < layer.experts);
     plan.slots = std::max(plan.slots, slots);
     plan.rows.push_back(std::move(row));
+  }
+  for (std::size_t& row : plan.row_of) {
+    const std::size_t layer = static_cast<std::size_t>(&row - plan.row_of.data());
+    if (spec.layers[layer].kind == LayerKind::dense) row = plan.rows.size();
   }
 }
 
@@ -216,17 +227,14 @@ void plan_rows(const ModelSpec& spec, RunPlan& plan) {
 
 Expected<RunPlan> plan_run(const RunRequest& request, const ModelSpec& spec) {
   RunPlan plan;
-  for (std::size_t l = 0; l < spec.layers.size(); ++l) {
-    if (spec.layers[l].kind != LayerKind::moe || spec.layers[l].shared != 0 || spec.layers[l].rule.selection_bias) {
-      return fail(ErrorKind::input, "this engine does not run dense layers, shared experts or selection biases",
-                  "layer " + text(l), "Use a model of the family olmoe");
-    }
-  }
   if (spec.layers.empty()) return fail(ErrorKind::input, "the model has no layers", spec.name);
   if (auto ok = plan_sequences(request, spec, plan); !ok) return fail(ok.error());
   if (auto ok = plan_hooks(request, spec, plan); !ok) return fail(ok.error());
   plan.batch_per_thread = narrow(spec);
   plan_rows(spec, plan);
+  if (plan.rows.empty()) {
+    return fail(ErrorKind::input, "no layer of this model has experts", spec.name, "There is no routing to record");
+  }
   plan_groups(request, spec, plan);
   return plan;
 }

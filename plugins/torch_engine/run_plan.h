@@ -46,10 +46,11 @@ struct RunPlan {
   std::vector<PlannedSequence> sequences;  // in the request's order, empty ones left out
   std::size_t tokens = 0;
   std::vector<SequenceGroup> groups;
-  std::vector<LayerHooks> layers;  // one per layer of the model
-  std::vector<RouterRow> rows;     // one per layer of the model, in order
-  std::size_t slots = 0;           // most slots of any row
-  bool batch_per_thread = false;   // the model is narrow: a thread runs a whole batch, not a share of each product
+  std::vector<LayerHooks> layers;   // one per layer of the model
+  std::vector<RouterRow> rows;      // one per layer that has experts, in order
+  std::vector<std::size_t> row_of;  // [layers] the row of a layer; rows.size() where it has none
+  std::size_t slots = 0;            // most slots of any row
+  bool batch_per_thread = false;    // the model is narrow: a thread runs a whole batch, not a share of each product
   bool expert_choice = false;
   bool used_varies = false;  // some token may fill fewer slots than there are
   bool has_capacity = false, has_margin = false;

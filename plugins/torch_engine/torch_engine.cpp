@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 
 #include "core/base/process.h"
 #include "core/base/threads.h"
@@ -17,6 +18,7 @@
 #include "plugins/torch_engine/interrupt.h"
 #include "plugins/torch_engine/memory.h"
 #include "plugins/torch_engine/trace_output.h"
+#include "plugins/torch_engine/weights.h"
 
 namespace moescope::torch_engine {
 namespace {
@@ -30,11 +32,31 @@ Expected<at::Device> choose_device(Device asked) {
   return at::Device(cuda && asked != Device::cpu ? at::kCUDA : at::kCPU);
 }
 
-// Whether all weights may stay in the compute type beside the mapped file.
-bool fits_resident(const Checkpoint& checkpoint, ComputeType type, at::Device device) {
-  if (!device.is_cpu()) return true;  // tried first: Weights streams when the device turns out too small
-  const std::uint64_t bytes = checkpoint.spec().parameters_total() * (type == ComputeType::float32 ? 4 : 2);
-  return bytes < available_memory() / 2;
+std::string gigabytes(std::uint64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f GB", static_cast<double>(bytes) * 1e-9);
+  return text;
+}
+
+Residence choose_residence(const Checkpoint& checkpoint, const RunRequest& request, const RunPlan& plan,
+                           at::Device device) {
+  const std::uint64_t needed =
+      checkpoint.spec().parameters_total() * (request.compute_type == ComputeType::float32 ? 4 : 2);
+  const bool given = request.memory_limit > 0;
+  const std::uint64_t limit = given ? request.memory_limit : available_memory() / 2;
+  Residence out;
+  // On a device without a limit the whole model is tried first: Weights streams when it turns out too small.
+  out.resident = needed < limit || (!device.is_cpu() && !given);
+  out.expert_cache = limit / 4;
+  // With four choices per expert, about 98 of 100 experts are chosen by some token even at random.
+  out.prefetch_experts = true;
+  for (const RouterRow& row : plan.rows) {
+    out.prefetch_experts = out.prefetch_experts && plan.tokens * row.k >= std::size_t{4} * row.experts;
+  }
+  const std::string place = given ? "the limit of " + gigabytes(limit) : "half of the free memory, " + gigabytes(limit);
+  out.why = out.resident ? "all weights stay in memory: " + gigabytes(needed) + " fit into " + place
+                         : "weights are streamed layer by layer: " + gigabytes(needed) + " do not fit into " + place;
+  return out;
 }
 
 Unexpected out_of_memory(const std::string& what) {
@@ -73,6 +95,8 @@ Expected<RunSummary> TorchEngine::run(const RunRequest& request, const WorkConte
     return run_on(request, work);
   } catch (const Interrupted&) {
     return fail(ErrorKind::cancelled, "the run was cancelled");
+  } catch (const WeightError& e) {
+    return fail(e.error);
   } catch (const std::bad_alloc&) {
     return out_of_memory("memory of the computer");
   } catch (const std::exception& e) {
@@ -94,7 +118,8 @@ Expected<RunSummary> TorchEngine::run_on(const RunRequest& request, const WorkCo
   if (!plan) return fail(plan.error());
 
   const at::ScalarType compute = request.compute_type == ComputeType::float32 ? at::kFloat : at::kBFloat16;
-  Weights weights(*checkpoint, compute, *device, fits_resident(**checkpoint, request.compute_type, *device));
+  const Residence residence = choose_residence(**checkpoint, request, *plan, *device);
+  Weights weights(*checkpoint, compute, *device, residence);
   OutputSampler sampler(request.record.sampled_outputs, plan->rows.size());
   const Trace head = trace_head(request, *plan, **checkpoint);
   auto writer = TraceWriter::create(request.out, head, plan->tokens);
@@ -119,6 +144,9 @@ Expected<RunSummary> TorchEngine::run_on(const RunRequest& request, const WorkCo
   if (auto fault = (*checkpoint)->fault()) return fail(*fault);
   out.mean_loss = loss_count > 0 ? loss_sum / static_cast<double>(loss_count) : std::nan("");
   out.notes = plan->notes;
+  out.notes.push_back(weights.resident() || !residence.resident
+                          ? residence.why
+                          : "the device could not hold all weights: they were streamed layer by layer");
   work.report("Writing the trace", 0.99);
   if (request.record.sampled_outputs > 0) {
     const auto file = write_sampled_outputs(request, *plan, sampler);

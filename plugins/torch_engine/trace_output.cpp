@@ -30,7 +30,10 @@ std::map<std::string, std::vector<std::string>> tag_names(const RunRequest& requ
 
 std::string weight_kind(const ModelSpec& spec, const RunPlan& plan) {
   const bool replaced = std::any_of(plan.layers.begin(), plan.layers.end(), [](const auto& l) { return !l.own_rule; });
-  const RouterRule& rule = spec.layers.front().rule;
+  const auto moe = std::find_if(spec.layers.begin(), spec.layers.end(),
+                                [](const LayerSpec& layer) { return layer.kind == LayerKind::moe; });
+  const RouterRule& rule = moe->rule;
+  if (rule.score == RouterRule::Score::sparsemixer) return "sparsemixer";
   const std::string score = rule.score == RouterRule::Score::softmax ? "softmax" : "sigmoid";
   return replaced ? "as each row's rule says" : score + (rule.renormalise ? ", renormalised" : ", not renormalised");
 }

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 // One copy of each loop per instruction set, chosen when the module is loaded: builds stay portable.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
@@ -50,8 +51,10 @@ MOESCOPE_CLONES void clip_row(float* x, float clip, std::int64_t width) {
   for (std::int64_t i = 0; i < width; ++i) x[i] = std::min(std::max(x[i], -clip), clip);
 }
 
-MOESCOPE_CLONES void rotate_row(float* x, const float* cos, const float* sin, std::int64_t heads, std::int64_t half) {
-  for (std::int64_t h = 0; h < heads; ++h, x += 2 * half) {
+// `x` is the rotated part of the first head; heads lie `stride` apart.
+MOESCOPE_CLONES void rotate_row(float* x, const float* cos, const float* sin, std::int64_t heads, std::int64_t stride,
+                                std::int64_t half) {
+  for (std::int64_t h = 0; h < heads; ++h, x += stride) {
 #pragma omp simd
     for (std::int64_t i = 0; i < half; ++i) {
       const float low = x[i], high = x[i + half];
@@ -61,17 +64,39 @@ MOESCOPE_CLONES void rotate_row(float* x, const float* cos, const float* sin, st
   }
 }
 
-// softmax(scale · row) in place.
-MOESCOPE_CLONES void softmax_row(float* row, float scale, std::int64_t keys) {
+MOESCOPE_CLONES void rotate_pairs(float* x, const float* cos, const float* sin, std::int64_t heads, std::int64_t stride,
+                                  std::int64_t half) {
+  for (std::int64_t h = 0; h < heads; ++h, x += stride) {
+    for (std::int64_t i = 0; i < half; ++i) {
+      const float even = x[2 * i], odd = x[2 * i + 1];
+      x[2 * i] = even * cos[i] - odd * sin[i];
+      x[2 * i + 1] = odd * cos[i] + even * sin[i];
+    }
+  }
+}
+
+MOESCOPE_CLONES void norm_row_plain(float* x, float epsilon, std::int64_t width) {
+  float squares = 0;
+#pragma omp simd reduction(+ : squares)
+  for (std::int64_t i = 0; i < width; ++i) squares += x[i] * x[i];
+  const float scale = 1.0F / std::sqrt(squares / static_cast<float>(width) + epsilon);
+#pragma omp simd
+  for (std::int64_t i = 0; i < width; ++i) x[i] *= scale;
+}
+
+// softmax(scale · row) in place; `sink` is a further logit, −infinity = none.
+MOESCOPE_CLONES void softmax_row(float* row, float scale, std::int64_t keys, float sink) {
   float most = row[0];
 #pragma omp simd reduction(max : most)
   for (std::int64_t i = 0; i < keys; ++i) most = std::max(most, row[i]);
+  most = std::max(most * scale, sink);
   float sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (std::int64_t i = 0; i < keys; ++i) {
-    row[i] = fast_exp((row[i] - most) * scale);
+    row[i] = fast_exp(row[i] * scale - most);
     sum += row[i];
   }
+  if (sink > -std::numeric_limits<float>::infinity()) sum += fast_exp(sink - most);
   const float factor = 1.0F / sum;
 #pragma omp simd
   for (std::int64_t i = 0; i < keys; ++i) row[i] *= factor;
@@ -80,6 +105,16 @@ MOESCOPE_CLONES void softmax_row(float* row, float scale, std::int64_t keys) {
 MOESCOPE_CLONES void silu_row(const float* gate, const float* up, std::int64_t width, float* out) {
 #pragma omp simd
   for (std::int64_t i = 0; i < width; ++i) out[i] = gate[i] / (1.0F + fast_exp(-gate[i])) * up[i];
+}
+
+MOESCOPE_CLONES void clamped_swiglu_row(const float* gate, const float* up, float limit, std::int64_t width,
+                                        float* out) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < width; ++i) {
+    const float g = std::min(gate[i], limit);
+    const float u = std::min(std::max(up[i], -limit), limit);
+    out[i] = g / (1.0F + fast_exp(-1.702F * g)) * (u + 1.0F);
+  }
 }
 
 MOESCOPE_CLONES void add_scaled(const float* from, float weight, std::int64_t width, float* out) {
@@ -135,37 +170,50 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilo
   return out;
 }
 
-at::Tensor norm_clip_rope(const at::Tensor& x, const at::Tensor& weight, double epsilon, double clip,
-                          const RopeTables& tables, std::int64_t head_dim) {
-  const std::int64_t rows = x.size(0), width = x.size(1), stride = x.stride(0), half = head_dim / 2;
+at::Tensor prepare_heads(const at::Tensor& x, const HeadPreparation& how, const RopeTables& tables) {
+  const std::int64_t rows = x.size(0), width = x.size(1), stride = x.stride(0), dim = how.head_dim, heads = width / dim;
+  const std::int64_t half = how.rotate ? tables.cos.size(1) : 0;
   at::Tensor out = at::empty({rows, width}, x.options());
-  const at::Tensor w = weight.defined() ? weight.contiguous() : weight;
+  const at::Tensor w = how.weight.defined() ? how.weight.contiguous() : how.weight;
   const float* from = x.data_ptr<float>();
   const float* factor = w.defined() ? w.data_ptr<float>() : nullptr;
-  const float *cos = tables.cos.data_ptr<float>(), *sin = tables.sin.data_ptr<float>();
+  const float* cos = how.rotate ? tables.cos.data_ptr<float>() : nullptr;
+  const float* sin = how.rotate ? tables.sin.data_ptr<float>() : nullptr;
+  const auto epsilon = static_cast<float>(how.epsilon);
   auto* to = out.data_ptr<float>();
   at::parallel_for(0, rows, grain(width), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
       float* row = to + r * width;
-      if (factor) {
-        norm_row(from + r * stride, factor, static_cast<float>(epsilon), width, row);
+      const float* source = from + r * stride;
+      if (factor && how.norm == QkNorm::whole_width) {
+        norm_row(source, factor, epsilon, width, row);
+      } else if (factor && how.norm == QkNorm::per_head) {
+        for (std::int64_t h = 0; h < heads; ++h) norm_row(source + h * dim, factor, epsilon, dim, row + h * dim);
       } else {
-        std::copy_n(from + r * stride, width, row);
+        std::copy_n(source, width, row);
       }
-      if (clip >= 0) clip_row(row, static_cast<float>(clip), width);
-      rotate_row(row, cos + r * half, sin + r * half, width / head_dim, half);
+      if (how.clip >= 0) clip_row(row, static_cast<float>(how.clip), width);
+      if (!how.rotate) continue;
+      const auto rotate = tables.interleaved ? rotate_pairs : rotate_row;
+      rotate(row + how.rotary_first, cos + r * half, sin + r * half, heads, dim, half);
+      if (how.norm != QkNorm::per_head_after_rotation) continue;
+      for (std::int64_t h = 0; h < heads; ++h) norm_row_plain(row + h * dim, epsilon, dim);
     }
   });
   return out;
 }
 
-void causal_softmax(at::Tensor& scores, std::int64_t first, double scale) {
+void causal_softmax(at::Tensor& scores, double scale, std::optional<float> sink,
+                    const std::function<std::int64_t(std::int64_t)>& begin,
+                    const std::function<std::int64_t(std::int64_t)>& end) {
   const std::int64_t rows = scores.size(0), keys = scores.size(1);
+  const float extra = sink.value_or(-std::numeric_limits<float>::infinity());
   auto* row = scores.data_ptr<float>();
   for (std::int64_t r = 0; r < rows; ++r, row += keys) {
-    const std::int64_t seen = std::min(keys, first + r + 1);
-    softmax_row(row, static_cast<float>(scale), seen);
-    std::fill(row + seen, row + keys, 0.0F);
+    const std::int64_t low = begin(r), high = std::min(keys, end(r));
+    std::fill(row, row + low, 0.0F);
+    softmax_row(row + low, static_cast<float>(scale), high - low, extra);
+    std::fill(row + high, row + keys, 0.0F);
   }
 }
 
@@ -177,6 +225,20 @@ at::Tensor silu_product(const at::Tensor& both) {
   at::parallel_for(0, rows, grain(width), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
       silu_row(from + r * stride, from + r * stride + width, width, to + r * width);
+    }
+  });
+  return out;
+}
+
+at::Tensor clamped_swiglu_product(const at::Tensor& both, double limit) {
+  const std::int64_t rows = both.size(0), width = both.size(1) / 2, stride = both.stride(0);
+  at::Tensor out = at::empty({rows, width}, both.options());
+  const float* from = both.data_ptr<float>();
+  auto* to = out.data_ptr<float>();
+  at::parallel_for(0, rows, grain(width), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      clamped_swiglu_row(from + r * stride, from + r * stride + width, static_cast<float>(limit), width,
+                         to + r * width);
     }
   });
   return out;

@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 
+#include "core/model/model_spec.h"
 #include "plugins/torch_engine/blocks/rope.h"
 
 namespace moescope::blocks::kernels {
@@ -24,17 +26,29 @@ void parallel_tasks(std::int64_t count, const std::function<void(std::int64_t)>&
 // x [n, W] (rows may be strided), weight [W] → [n, W].
 [[nodiscard]] at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
 
-// One projection made ready for attention: norm over the whole width (weight undefined = none), clamp to ±clip
-// (negative = none), rotation of each head. x [n, heads · D], rows may be strided → [n, heads · D].
-[[nodiscard]] at::Tensor norm_clip_rope(const at::Tensor& x, const at::Tensor& weight, double epsilon, double clip,
-                                        const RopeTables& tables, std::int64_t head_dim);
+// How one projection is made ready for attention.
+struct HeadPreparation {
+  QkNorm norm = QkNorm::none;  // a norm before the rotation needs `weight` to be defined
+  at::Tensor weight;           // over the whole width, or of one head
+  double epsilon = 1e-5;
+  double clip = -1.0;  // clamps to ±clip; negative = not
+  std::int64_t head_dim = 0;
+  std::int64_t rotary_first = 0;  // number of a head at which the rotated part begins
+  bool rotate = true;
+};
+// Norm, clip and rotation of each head in one pass. x [n, heads · D], rows may be strided → [n, heads · D].
+[[nodiscard]] at::Tensor prepare_heads(const at::Tensor& x, const HeadPreparation& how, const RopeTables& tables);
 
-// In place on a fresh tensor: row r of scores [rows, keys] becomes softmax(scale · row) over keys 0..first + r, zero
-// after.
-void causal_softmax(at::Tensor& scores, std::int64_t first, double scale);
+// In place on a fresh tensor: row r of scores [rows, keys] becomes softmax(scale · row) over keys begin(r)..end(r) − 1,
+// zero elsewhere. A sink is a further logit that takes a share.
+void causal_softmax(at::Tensor& scores, double scale, std::optional<float> sink,
+                    const std::function<std::int64_t(std::int64_t)>& begin,
+                    const std::function<std::int64_t(std::int64_t)>& end);
 
 // both [n, 2I] → silu(both[:, :I]) · both[:, I:], [n, I].
 [[nodiscard]] at::Tensor silu_product(const at::Tensor& both);
+// The same for (min(gate, limit) · sigmoid(1.702 · min(gate, limit))) · (clamp(up, ±limit) + 1).
+[[nodiscard]] at::Tensor clamped_swiglu_product(const at::Tensor& both, double limit);
 
 // Sum over a token's slots of weight · output: place [n · k] is the row of `outputs` of each slot, −1 = none.
 [[nodiscard]] at::Tensor weighted_sum(const at::Tensor& outputs, const at::Tensor& place, const at::Tensor& weights);

@@ -5,19 +5,29 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "plugins/torch_engine/blocks/attention.h"
+#include "plugins/torch_engine/blocks/mamba.h"
 #include "plugins/torch_engine/blocks/moe.h"
 #include "plugins/torch_engine/blocks/router.h"
 
 namespace moescope::blocks {
 
+// What a layer's kind and model do not have is undefined.
 struct LayerWeights {
-  at::Tensor input_norm, post_norm;  // [H]
+  at::Tensor input_norm, post_norm;            // [H]
+  at::Tensor input_norm_bias, post_norm_bias;  // [H]
   AttentionWeights attention;
-  at::Tensor router;  // [E, H]
-  std::vector<ExpertWeights> experts;
+  MambaWeights mamba;
+  at::Tensor router;                       // [E, H]
+  at::Tensor router_bias, selection_bias;  // [E]
+  std::vector<ExpertWeights> experts;      // empty: fetched one at a time
+  std::function<ExpertWeights(std::size_t)> fetch_expert;
+  ExpertWeights shared;           // the MLP of all shared experts
+  at::Tensor shared_expert_gate;  // [1, H]
+  ExpertWeights dense;            // of a layer without experts
 };
 
 struct LayerShape {

@@ -6,6 +6,36 @@
 
 namespace moescope::blocks {
 
+namespace {
+
+at::Tensor with_bias(const at::Tensor& product, const at::Tensor& bias) {
+  return bias.defined() ? product + bias.to(product.scalar_type()) : product;
+}
+
+// [n, 2I] float32: gate's columns, then up's.
+at::Tensor gate_and_up(const at::Tensor& x, const ExpertWeights& expert) {
+  if (expert.gate_up.defined()) {
+    return with_bias(at::mm(x, expert.gate_up.t()).to(at::kFloat), expert.gate_up_bias);
+  }
+  const at::Tensor gate = with_bias(at::mm(x, expert.gate.t()).to(at::kFloat), expert.gate_bias);
+  const at::Tensor up = with_bias(at::mm(x, expert.up.t()).to(at::kFloat), expert.up_bias);
+  return at::cat({gate, up}, 1);
+}
+
+// The same of both in one tensor [n, 2I] float32, in one pass.
+at::Tensor activated_on_cpu(const at::Tensor& both, const ExpertRule& rule) {
+  return rule.activation == Activation::silu ? kernels::silu_product(both)
+                                             : kernels::clamped_swiglu_product(both, rule.limit);
+}
+
+at::Tensor activated(const at::Tensor& gate, const at::Tensor& up, const ExpertRule& rule) {
+  if (rule.activation == Activation::silu) return at::mul(at::silu(gate), up);
+  const at::Tensor g = at::clamp_max(gate, rule.limit), u = at::clamp(up, -rule.limit, rule.limit);
+  return (u + 1.0) * g * at::sigmoid(1.702 * g);
+}
+
+}  // namespace
+
 Dispatch dispatch_by_expert(const at::Tensor& ids, std::int64_t experts) {
   const at::Tensor local = ids.detach().to(at::kCPU).contiguous();
   const std::int64_t tokens = local.size(0), k = local.size(1), slots = tokens * k;
@@ -38,51 +68,58 @@ Dispatch dispatch_by_expert(const at::Tensor& ids, std::int64_t experts) {
   return out;
 }
 
-at::Tensor expert_mlp(const at::Tensor& x, const ExpertWeights& expert) {
+at::Tensor expert_mlp(const at::Tensor& x, const ExpertWeights& expert, const ExpertRule& rule) {
+  if (kernels::inference_on_cpu(x)) {
+    const at::Tensor inner = activated_on_cpu(gate_and_up(x, expert), rule).to(x.scalar_type());
+    return with_bias(at::mm(inner, expert.down.t()), expert.down_bias);
+  }
   at::Tensor gate, up;
   if (expert.gate_up.defined()) {
-    const at::Tensor both = at::matmul(x, expert.gate_up.t());
+    at::Tensor both = at::matmul(x, expert.gate_up.t());
+    if (expert.gate_up_bias.defined()) both = both + expert.gate_up_bias.to(both.scalar_type());
     const std::int64_t inner = both.size(1) / 2;
     gate = both.narrow(1, 0, inner);
     up = both.narrow(1, inner, inner);
   } else {
-    gate = at::matmul(x, expert.gate.t());
-    up = at::matmul(x, expert.up.t());
+    gate = with_bias(at::matmul(x, expert.gate.t()), expert.gate_bias);
+    up = with_bias(at::matmul(x, expert.up.t()), expert.up_bias);
   }
-  return at::matmul(at::mul(at::silu(gate), up), expert.down.t());
+  return with_bias(at::matmul(activated(gate, up, rule), expert.down.t()), expert.down_bias);
 }
 
-at::Tensor expert_outputs(const at::Tensor& x, const Dispatch& dispatch, const std::vector<ExpertWeights>& experts,
-                          const Interrupt& interrupt) {
-  const at::Tensor gathered = at::index_select(x, 0, dispatch.tokens);
+at::Tensor expert_outputs(const at::Tensor& x, const Dispatch& dispatch, const Experts& experts, const ExpertRule& rule,
+                          const at::Tensor& input_weights, const Interrupt& interrupt) {
+  at::Tensor gathered = at::index_select(x, 0, dispatch.tokens);
+  if (input_weights.defined()) {
+    const at::Tensor factor = at::index_select(input_weights.reshape({-1}), 0, dispatch.slots).unsqueeze(1);
+    gathered = gathered * factor.to(gathered.scalar_type());
+  }
   if (kernels::inference_on_cpu(x)) {
     // One expert per thread: the products of one are too small to share.
     at::Tensor out = at::empty_like(gathered);
-    kernels::parallel_tasks(static_cast<std::int64_t>(experts.size()), [&](std::int64_t e) {
+    kernels::parallel_tasks(static_cast<std::int64_t>(experts.count), [&](std::int64_t e) {
       const auto i = static_cast<std::size_t>(e);
       const std::int64_t rows = dispatch.begin[i + 1] - dispatch.begin[i];
       if (rows == 0) return;
       if (interrupt) interrupt();
+      const ExpertWeights expert = experts.get(i);
       const at::Tensor entries = gathered.narrow(0, dispatch.begin[i], rows);
       at::Tensor place = out.narrow(0, dispatch.begin[i], rows);
-      if (experts[i].gate_up.defined()) {
-        const at::Tensor both = at::mm(entries, experts[i].gate_up.t()).to(at::kFloat);
-        at::mm_out(place, kernels::silu_product(both).to(x.scalar_type()), experts[i].down.t());
-      } else {
-        place.copy_(expert_mlp(entries, experts[i]));
-      }
+      const at::Tensor inner = activated_on_cpu(gate_and_up(entries, expert), rule).to(x.scalar_type());
+      at::mm_out(place, inner, expert.down.t());
+      if (expert.down_bias.defined()) place.add_(expert.down_bias.to(place.scalar_type()));
     });
     return out;
   }
   std::vector<std::int64_t> sizes;
-  for (std::size_t e = 0; e < experts.size(); ++e) sizes.push_back(dispatch.begin[e + 1] - dispatch.begin[e]);
+  for (std::size_t e = 0; e < experts.count; ++e) sizes.push_back(dispatch.begin[e + 1] - dispatch.begin[e]);
   // Split once: the gradient of a narrow per expert would be as large as the whole, for each expert.
   const std::vector<at::Tensor> inputs = at::split_with_sizes(gathered, sizes, 0);
   std::vector<at::Tensor> parts;
-  for (std::size_t e = 0; e < experts.size(); ++e) {
+  for (std::size_t e = 0; e < experts.count; ++e) {
     if (sizes[e] == 0) continue;
     if (interrupt) interrupt();
-    parts.push_back(expert_mlp(inputs[e], experts[e]));
+    parts.push_back(expert_mlp(inputs[e], experts.get(e), rule));
   }
   return parts.empty() ? gathered : at::cat(parts, 0);
 }
@@ -97,7 +134,7 @@ at::Tensor combine(const at::Tensor& outputs, const Dispatch& dispatch, const at
 at::Tensor moe_block(const at::Tensor& x, const at::Tensor& ids, const at::Tensor& weights,
                      const std::vector<ExpertWeights>& experts, const Interrupt& interrupt) {
   const Dispatch dispatch = dispatch_by_expert(ids, static_cast<std::int64_t>(experts.size()));
-  return combine(expert_outputs(x, dispatch, experts, interrupt), dispatch, weights);
+  return combine(expert_outputs(x, dispatch, Experts(experts), {}, {}, interrupt), dispatch, weights);
 }
 
 }  // namespace moescope::blocks

@@ -45,7 +45,7 @@ Expected<LoadedModel> load_model(const std::filesystem::path& folder) {
   s.intermediate = first.intermediate;
   s.max_positions = spec.max_positions;
   s.norm_epsilon = spec.norm_epsilon;
-  s.rope_theta = spec.rope_theta;
+  s.rope_theta = spec.rope.theta;
   s.norm_topk_prob = first.rule.renormalise;
   model.weights = initial_weights(s, 0);
   const at::NoGradGuard no_gradients;

@@ -9,6 +9,7 @@
 namespace moescope::blocks {
 namespace {
 
+using blocks_test::attention_of;
 using blocks_test::difference;
 using blocks_test::random;
 using blocks_test::row;
@@ -127,7 +128,7 @@ at::Tensor plain_attention(const at::Tensor& x, const AttentionWeights& w, const
 }
 
 TEST(Attention, EqualsTheDefinitionWithSharedKeyHeadsNormsAndClip) {
-  const AttentionShape shape{4, 2, 8, 1e-5, 1.1};
+  const AttentionShape shape = attention_of(4, 2, 8, 1.1);
   const AttentionWeights w = some_attention(16, shape);
   const at::Tensor x = random({9, 16}, 17);
   const at::Tensor y = causal_attention(x, w, shape, rope_tables(at::arange(9, at::kLong), 8, 10000.0), {{9}});
@@ -135,7 +136,7 @@ TEST(Attention, EqualsTheDefinitionWithSharedKeyHeadsNormsAndClip) {
 }
 
 TEST(Attention, LongSequencesInBlocksEqualTheDefinition) {
-  const AttentionShape shape{2, 2, 4, 1e-5, 2.0};
+  const AttentionShape shape = attention_of(2, 2, 4, 2.0);
   const AttentionWeights w = some_attention(8, shape);
   const at::Tensor x = random({600, 8}, 18);
   const at::Tensor y = causal_attention(x, w, shape, rope_tables(at::arange(600, at::kLong), 4, 10000.0), {{600}});
@@ -143,7 +144,7 @@ TEST(Attention, LongSequencesInBlocksEqualTheDefinition) {
 }
 
 TEST(Attention, PackedSequencesDoNotSeeEachOther) {
-  const AttentionShape shape{4, 4, 4, 1e-5, std::nullopt};
+  const AttentionShape shape = attention_of(4, 4, 4, std::nullopt);
   const AttentionWeights w = some_attention(16, shape);
   const PackedSequences packed{{5, 3, 3, 7}};
   const at::Tensor x = random({18, 16}, 19);
@@ -158,7 +159,7 @@ TEST(Attention, PackedSequencesDoNotSeeEachOther) {
 }
 
 TEST(Attention, FusedProjectionEqualsThree) {
-  const AttentionShape shape{4, 2, 4, 1e-5, std::nullopt};
+  const AttentionShape shape = attention_of(4, 2, 4, std::nullopt);
   AttentionWeights w = some_attention(16, shape);
   const at::Tensor x = random({6, 16}, 20);
   const RopeTables tables = rope_tables(at::arange(6, at::kLong), 4, 1e4);

@@ -17,7 +17,8 @@ struct TinyModel {
 void build(TinyModel& m) {
   const std::int64_t hidden = 8, inner = 6, experts = 4, vocabulary = 11;
   LayerShape shape;
-  shape.attention = AttentionShape{2, 2, 4, 1e-5, std::nullopt};
+  shape.attention.heads = shape.attention.kv_heads = 2;
+  shape.attention.head_dim = 4;
   shape.k = 2;
   m.shapes = {shape, shape};
   std::uint64_t seed = 1;
@@ -29,13 +30,10 @@ void build(TinyModel& m) {
     LayerWeights w;
     w.input_norm = make({hidden}) + 1;
     w.post_norm = make({hidden}) + 1;
-    w.attention = AttentionWeights{make({hidden, hidden}),
-                                   make({hidden, hidden}),
-                                   make({hidden, hidden}),
-                                   make({hidden, hidden}),
-                                   make({hidden}) + 1,
-                                   make({hidden}) + 1,
-                                   at::Tensor()};
+    for (at::Tensor* weight : {&w.attention.q, &w.attention.k, &w.attention.v, &w.attention.o}) {
+      *weight = make({hidden, hidden});
+    }
+    for (at::Tensor* norm : {&w.attention.q_norm, &w.attention.k_norm}) *norm = make({hidden}) + 1;
     w.router = make({experts, hidden});
     for (int e = 0; e < experts; ++e) {
       ExpertWeights expert;

@@ -33,7 +33,8 @@ TEST(Kernels, SiluProductEqualsTheTensorForm) {
 TEST(Kernels, CausalSoftmaxSeesNoLaterKey) {
   at::Tensor scores = random({5, 9}, 4, 20.0);
   const at::Tensor before = scores.clone();
-  kernels::causal_softmax(scores, 4, 0.5);
+  kernels::causal_softmax(
+      scores, 0.5, std::nullopt, [](std::int64_t) { return 0; }, [](std::int64_t row) { return row + 5; });
   for (std::int64_t r = 0; r < 5; ++r) {
     const at::Tensor expected = at::softmax(before[r].narrow(0, 0, 5 + r) * 0.5, 0);
     EXPECT_LT(difference(scores[r].narrow(0, 0, 5 + r), expected), 1e-6);
@@ -51,7 +52,10 @@ TEST(Kernels, CrossEntropyEqualsLogSoftmax) {
 TEST(Kernels, AWholeLayerEqualsTheDifferentiableForm) {
   const std::int64_t hidden = 32, inner = 24, experts = 6;
   LayerShape shape;
-  shape.attention = AttentionShape{4, 2, 8, 1e-5, 1.5};
+  shape.attention.heads = 4;
+  shape.attention.kv_heads = 2;
+  shape.attention.head_dim = 8;
+  shape.attention.clip_qkv = 1.5;
   shape.k = 2;
   LayerWeights w;
   std::uint64_t seed = 20;

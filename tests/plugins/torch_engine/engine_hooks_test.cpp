@@ -42,8 +42,8 @@ class EngineHooks : public engine_test::EngineTest {
 // head(h) = lm_head · norm(h), from the checkpoint's own weights.
 std::vector<float> head_of(const std::vector<float>& h) {
   const auto checkpoint = Checkpoint::open(engine_test::golden_folder).value();
-  const auto norm = engine_test::values_of<float>(*checkpoint->tensor(checkpoint->names().final_norm));
-  const auto head = engine_test::values_of<float>(*checkpoint->tensor(checkpoint->names().lm_head));
+  const auto norm = engine_test::values_of<float>(*checkpoint->tensor(checkpoint->names()[WeightRole::final_norm]));
+  const auto head = engine_test::values_of<float>(*checkpoint->tensor(checkpoint->names()[WeightRole::lm_head]));
   std::vector<float> out;
   for (std::size_t t = 0; t < h.size() / hidden; ++t) {
     double squares = 0;
@@ -126,8 +126,8 @@ TEST_F(EngineHooks, SwappingExpertsWithEqualWeightsChangesNothing) {
   for (const auto& [name, view] : golden->tensors()) {
     const WeightNames& names = golden->names();
     const TensorView* source = &view;
-    for (const std::string* pattern : {&names.expert_gate, &names.expert_up, &names.expert_down}) {
-      if (name == tensor_name(*pattern, 0, 1)) source = golden->tensor(tensor_name(*pattern, 0, 4));
+    for (const WeightRole role : {WeightRole::expert_gate, WeightRole::expert_up, WeightRole::expert_down}) {
+      if (name == tensor_name(names[role], 0, 1)) source = golden->tensor(tensor_name(names[role], 0, 4));
     }
     ASSERT_TRUE(writer->write(name, source->bytes).has_value());
   }
