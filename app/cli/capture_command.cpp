@@ -24,6 +24,7 @@ struct CaptureOptions {
   bool no_gate_weights = false, no_loss = false, json = false, force = false;
   std::size_t sequence_length = default_sequence_tokens, max_tokens = 0;
   int threads = 0;
+  double memory_gb = 0;
 };
 
 struct Input {
@@ -133,6 +134,7 @@ Expected<RunRequest> make_request(const Checkpoint& checkpoint, const CaptureOpt
   request.compute_type = options.dtype == "bfloat16" ? ComputeType::bfloat16 : ComputeType::float32;
   request.device = options.device == "cpu" ? Device::cpu : options.device == "cuda" ? Device::cuda : Device::automatic;
   request.threads = options.threads;
+  request.memory_limit = static_cast<std::uint64_t>(options.memory_gb * 1e9);
   request.record = options.record;
   request.record.gate_weights = !options.no_gate_weights;
   request.record.token_loss = !options.no_loss;
@@ -189,7 +191,7 @@ void add_capture(CLI::App& app, Chosen& chosen) {
   command->add_option("checkpoint", options->checkpoint, "Checkpoint folder")->required();
   auto* input = command->add_option_group("input", "What to run, one of:");
   input->add_option("--text", options->text, "Text file, cut into sequences");
-  input->add_option("--jsonl", options->jsonl, "File of lines {\"text\": …, \"domain\": …}; other keys become tags");
+  input->add_option("--jsonl", options->jsonl, "File of lines {\"text\": …, \"domain\": …} or {\"ids\": […]}; other keys become tags");
   input->add_option("--prompt", options->prompt, "A text");
   input->add_option("--ids", options->ids, "Token ids: 1,2,3");
   input->require_option(1);
@@ -208,6 +210,12 @@ void add_capture(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   command->add_option("--device", options->device, "Where to run")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->capture_default_str();
+  command
+      ->add_option("--memory-limit", options->memory_gb,
+                   "Gigabytes that weights may take beside the mapped files; a larger model is streamed; 0 = what is "
+                   "free")
+      ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
   command->add_option("--threads", options->threads, "CPU threads; 0 = all cores")
       ->check(CLI::Range(0, 1024))

@@ -43,6 +43,38 @@ SequenceInput cut(const Encoding& encoding, std::string_view text, std::size_t f
   return sequence;
 }
 
+// Sequences of a list of token ids, cut like texts are.
+Expected<std::vector<SequenceInput>> sequences_from_id_list(const Checkpoint& checkpoint, const nlohmann::json& ids,
+                                                            const std::string& place, std::size_t longest) {
+  const std::size_t limit = sequence_limit(checkpoint, longest);
+  std::vector<SequenceInput> out;
+  for (const nlohmann::json& id : ids) {
+    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= checkpoint.spec().vocabulary) {
+      return fail(ErrorKind::input, fmt::format("{} is no token id of this model", id.dump()), place,
+                  fmt::format("Token ids are whole numbers below {}", checkpoint.spec().vocabulary));
+    }
+    if (out.empty() || out.back().ids.size() == limit) out.emplace_back();
+    out.back().ids.push_back(id.get<std::int32_t>());
+  }
+  return out;
+}
+
+// A line {"text": …} or {"ids": […]}; an empty one gives nothing.
+Expected<std::vector<SequenceInput>> sequences_of_line(const Checkpoint& checkpoint, const nlohmann::json& line,
+                                                       const std::string& place, std::size_t longest) {
+  const auto text = line.is_object() ? line.find("text") : line.end();
+  if (line.is_object() && text != line.end() && text->is_string()) {
+    if (text->get_ref<const std::string&>().empty()) return std::vector<SequenceInput>{};
+    return sequences_from_text(checkpoint, text->get_ref<const std::string&>(), true, longest);
+  }
+  const auto ids = line.is_object() ? line.find("ids") : line.end();
+  if (line.is_object() && ids != line.end() && ids->is_array()) {
+    return sequences_from_id_list(checkpoint, *ids, place, longest);
+  }
+  return fail(ErrorKind::input, "a line must be an object with a \"text\", or with \"ids\"", place,
+              "Write one {\"text\": …, \"domain\": …} per line");
+}
+
 std::string tag_text(const nlohmann::json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
@@ -75,17 +107,12 @@ Expected<std::vector<SequenceInput>> sequences_from_jsonl(const Checkpoint& chec
     const std::string place = fmt::format("{}, line {}", where, number);
     const auto json = parse_json(line, place);
     if (!json) return fail(json.error());
-    const auto text = json->is_object() ? json->find("text") : json->end();
-    if (!json->is_object() || text == json->end() || !text->is_string()) {
-      return fail(ErrorKind::input, "a line must be an object with a \"text\"", place,
-                  "Write one {\"text\": …, \"domain\": …} per line");
-    }
-    if (text->get_ref<const std::string&>().empty()) continue;
-    auto sequences = sequences_from_text(checkpoint, text->get_ref<const std::string&>(), true, longest);
+    auto sequences = sequences_of_line(checkpoint, *json, place, longest);
     if (!sequences) return fail(sequences.error());
     for (SequenceInput& sequence : *sequences) {
       for (const auto& [name, value] : json->items()) {
-        if (name != "text" && (value.is_primitive() && !value.is_null())) sequence.tags[name] = tag_text(value);
+        if (name != "text" && name != "ids" && (value.is_primitive() && !value.is_null()))
+          sequence.tags[name] = tag_text(value);
       }
       all.push_back(std::move(sequence));
     }

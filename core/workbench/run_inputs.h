@@ -23,7 +23,7 @@ inline constexpr std::size_t default_sequence_tokens = 512;
 [[nodiscard]] MOESCOPE_API Expected<std::vector<SequenceInput>> sequences_from_text(const Checkpoint& checkpoint,
                                                                                     std::string_view text, bool special,
                                                                                     std::size_t longest);
-// One JSON object per line: "text", and other strings, numbers and truth values as tags. Errors name the line.
+// One JSON object per line: "text" or "ids" (a list of token ids), and other strings, numbers and truth values as tags. Errors name the line.
 [[nodiscard]] MOESCOPE_API Expected<std::vector<SequenceInput>> sequences_from_jsonl(const Checkpoint& checkpoint,
                                                                                      std::string_view lines,
                                                                                      const std::string& where,
