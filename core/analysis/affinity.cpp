@@ -6,78 +6,15 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <optional>
 
+#include "core/analysis/affinity_counts.h"
 #include "core/analysis/common.h"
-#include "core/analysis/pairs.h"
-#include "core/base/parallel.h"
+#include "core/analysis/shuffle_null.h"
 
 namespace moescope {
 namespace {
 
 using Joint = PairTable::Joint;
-
-// What is kept of one pair of rows.
-struct PairSummary {
-  RowPair pair;
-  double strength = no_value, floor = no_value, information = no_value, tokens = 0;
-  std::vector<double> null_strength, null_information;  // sorted
-  std::vector<double> from_share, to_share;             // of the slots
-  std::vector<Graph::Link> links;                       // strongest first
-  std::uint64_t bad = 0;
-};
-
-// Mean over experts that occur of their largest entry.
-double strength_of(const Joint& joint) {
-  const std::size_t columns = joint.to.size();
-  double sum = 0;
-  std::size_t used = 0;
-  for (std::size_t i = 0; i < joint.from.size(); ++i) {
-    if (!(joint.from[i] > 0)) continue;
-    double largest = 0;
-    for (std::size_t j = 0; j < columns; ++j) largest = std::max(largest, joint.cells[i * columns + j]);
-    sum += largest / joint.from[i];
-    ++used;
-  }
-  return used > 0 ? sum / static_cast<double>(used) : no_value;
-}
-
-// Lower end of the 95 % Wilson interval of p at n: ranks links so that rare experts do not win by chance.
-double wilson_low(double p, double n) {
-  constexpr double z = 1.96;
-  if (!(n > 0)) return 0;
-  p = std::clamp(p, 0.0, 1.0);
-  return (p + z * z / (2 * n) - z * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n);
-}
-
-std::vector<double> shares(const std::vector<double>& counts) {
-  double sum = 0;
-  for (const double n : counts) sum += n;
-  std::vector<double> out;
-  for (const double n : counts) out.push_back(sum > 0 ? n / sum : no_value);
-  return out;
-}
-
-std::vector<Graph::Link> strongest_links(const RowPair& pair, const Joint& joint, std::size_t count) {
-  std::vector<Graph::Link> links;
-  std::vector<std::pair<double, std::size_t>> ranked;
-  const std::size_t columns = joint.to.size();
-  for (std::size_t cell = 0; cell < joint.cells.size(); ++cell) {
-    if (joint.cells[cell] <= 0) continue;
-    const double n = joint.from[cell / columns];
-    ranked.emplace_back(wilson_low(joint.cells[cell] / n, n), cell);
-  }
-  const auto middle = ranked.begin() + static_cast<std::ptrdiff_t>(std::min(count, ranked.size()));
-  std::partial_sort(ranked.begin(), middle, ranked.end(), [](const auto& a, const auto& b) {
-    return a.first != b.first ? a.first > b.first : a.second < b.second;
-  });
-  for (auto it = ranked.begin(); it != middle; ++it) {
-    const auto i = static_cast<std::uint32_t>(it->second / columns);
-    const auto j = static_cast<std::uint32_t>(it->second % columns);
-    links.push_back({{{pair.from, i}, {pair.to, j}}, joint.cells[it->second] / joint.from[i], joint.from[i]});
-  }
-  return links;
-}
 
 std::string unavailable(const Trace& trace) {
   if (!trace.has_ids()) return "did not record expert ids";
@@ -87,16 +24,9 @@ std::string unavailable(const Trace& trace) {
   return "has no two router rows of the same kind to compare";
 }
 
-struct Options {
-  PairWeighting weighting = PairWeighting::pairs;
-  std::string weighting_name;
-  std::size_t distance = 1, draws = 20, links = 26;
-  std::uint64_t seed = 1;
-};
-
 // Matrices of the chosen pair and the entropy of each of its rows.
 void add_chosen(Result& result, const std::vector<RouterRow>& rows, const RowPair& pair, const Joint& joint,
-                const Options& options) {
+                const AffinityOptions& options) {
   const std::size_t experts = joint.from.size();
   const std::size_t columns = joint.to.size();
   const std::string from_axis = "expert of " + row_name(rows[pair.from]);
@@ -145,8 +75,8 @@ void add_chosen(Result& result, const std::vector<RouterRow>& rows, const RowPai
 }
 
 // Series over first rows: the observed values, their null band and the floor.
-void add_series(Result& result, const std::vector<RouterRow>& rows, const std::vector<PairSummary>& pairs,
-                const Options& options) {
+void add_series(Result& result, const std::vector<RouterRow>& rows, const std::vector<AffinityPair>& pairs,
+                const AffinityOptions& options) {
   const std::string y_axis = options.distance == 1 ? "to the next row" : fmt::format("to {} rows on", options.distance);
   Series strength{"strength",    "Affinity strength",
                   "layer",       "strength " + y_axis,
@@ -175,18 +105,18 @@ void add_series(Result& result, const std::vector<RouterRow>& rows, const std::v
     for (const double v : values) sum += v;
     return values.empty() ? no_value : sum / static_cast<double>(values.size());
   };
-  const auto point = [&](Series& series, const PairSummary& p, double y) {
+  const auto point = [&](Series& series, const AffinityPair& p, double y) {
     series.x.push_back(rows[p.pair.from].layer);
     series.x_names.push_back(row_name(rows[p.pair.from]));
     series.n.push_back(p.tokens);
     series.y.push_back(y);
   };
-  const auto band = [&](Series& series, const PairSummary& p, const std::vector<double>& draws) {
+  const auto band = [&](Series& series, const AffinityPair& p, const std::vector<double>& draws) {
     point(series, p, mean(draws));
     series.low.push_back(quantile(draws, 0.025));
     series.high.push_back(quantile(draws, 0.975));
   };
-  for (const PairSummary& p : pairs) {
+  for (const AffinityPair& p : pairs) {
     point(strength, p, p.strength);
     point(floor, p, p.floor);
     band(strength_null, p, p.null_strength);
@@ -200,10 +130,10 @@ void add_series(Result& result, const std::vector<RouterRow>& rows, const std::v
   if (options.draws > 0) result.series.push_back(std::move(information_null));
 }
 
-void add_links(Result& result, const std::vector<PairSummary>& pairs) {
+void add_links(Result& result, const std::vector<AffinityPair>& pairs) {
   Graph graph{"links", "Strongest links between rows", "probability", {}, {}};
   std::map<ExpertRef, double> nodes;
-  for (const PairSummary& p : pairs) {
+  for (const AffinityPair& p : pairs) {
     for (std::uint32_t e = 0; e < p.from_share.size(); ++e) nodes.insert_or_assign({p.pair.from, e}, p.from_share[e]);
     for (std::uint32_t e = 0; e < p.to_share.size(); ++e) nodes.try_emplace({p.pair.to, e}, p.to_share[e]);
     graph.links.insert(graph.links.end(), p.links.begin(), p.links.end());
@@ -212,14 +142,57 @@ void add_links(Result& result, const std::vector<PairSummary>& pairs) {
   result.graphs.push_back(std::move(graph));
 }
 
+Result result_of(const AnalysisInput& input, const AffinityOptions& options, const AffinityCounts& counts,
+                 const AffinityPair& shown) {
+  const auto& rows = input.trace.rows();
+  Result result;
+  result.title = fmt::format("Affinity, {} to {}", row_name(rows[shown.pair.from]), row_name(rows[shown.pair.to]));
+  add_chosen(result, rows, shown.pair, shown.joint(), options);
+  add_series(result, rows, counts.pairs, options);
+  if (!input.trace.info->rank_order) {
+    std::erase_if(result.series, [](const Series& s) { return s.name.starts_with("mutual_information"); });
+    result.caveats.push_back("No mutual information of first ranks: the trace does not keep the order of ranks.");
+  }
+  add_links(result, counts.pairs);
+  result.scalars.push_back({"strength",
+                            "Affinity strength",
+                            "probability",
+                            result.find_series("strength")->formula,
+                            {shown.strength, no_value, no_value, shown.tokens}});
+  result.scalars.push_back({"floor",
+                            "Floor of uniform routing",
+                            "probability",
+                            result.find_series("strength_floor")->formula,
+                            {shown.floor, no_value, no_value, shown.tokens}});
+  if (options.draws > 0) {
+    result.caveats.push_back(fmt::format(
+        "Null: the tokens of the second row permuted within {}, {} draws from seed {}; the band holds 95 % of them.",
+        counts.sequences_recorded ? "each sequence" : "the whole trace, as it has no sequences", options.draws,
+        options.seed));
+    if (input.trace.token_count() > most_shuffled_tokens) {
+      result.caveats.push_back(fmt::format("Stretches of {} tokens of a longer sequence are permuted each for itself.",
+                                           most_shuffled_tokens));
+    }
+  }
+  if (shown.tokens < 20.0 * shown.pair.from_experts) {
+    result.caveats.push_back(fmt::format(
+        "Few tokens ({:.0f} for {} experts): the largest entry of a row is high by chance; compare with the "
+        "null band.",
+        shown.tokens, shown.pair.from_experts));
+  }
+  result.caveats.push_back("Tokens count when they have an expert at both rows.");
+  note_bad_ids(result, shown.bad);
+  return result;
+}
+
 Expected<Result> run(const AnalysisInput& input) {
   const Trace& trace = input.trace;
   const auto& rows = trace.rows();
-  Options options;
-  options.weighting_name = input.params.at("weighting").get<std::string>();
-  options.weighting = options.weighting_name == "top1"            ? PairWeighting::top1
-                      : options.weighting_name == "pairs_over_k2" ? PairWeighting::pairs_over_k2
-                                                                  : PairWeighting::pairs;
+  AffinityOptions options;
+  const std::string weighting = input.params.at("weighting").get<std::string>();
+  options.weighting = weighting == "top1"            ? PairWeighting::top1
+                      : weighting == "pairs_over_k2" ? PairWeighting::pairs_over_k2
+                                                     : PairWeighting::pairs;
   options.distance = input.params.at("distance").get<std::size_t>();
   options.draws = input.params.at("null_draws").get<std::size_t>();
   options.links = input.params.at("links").get<std::size_t>();
@@ -240,91 +213,32 @@ Expected<Result> run(const AnalysisInput& input) {
                 fmt::format("no row of the same kind lies {} after {}", options.distance, row_name(rows[*row])),
                 "parameters row and distance", "Choose an earlier row or a smaller distance");
   }
-
-  const std::size_t ranks = options.weighting == PairWeighting::top1 ? 1 : std::max<std::size_t>(1, trace.max_slots());
-  std::vector<PairSummary> pairs;
-  std::optional<std::size_t> chosen_pair;
-  for (std::uint32_t from = 0; from < rows.size(); ++from) {
-    const int to = row_at_distance(rows, from, options.distance);
-    if (to < 0) continue;
-    const auto second = static_cast<std::uint32_t>(to);
-    if (!keeps_row(input.filter, from) || !keeps_row(input.filter, second)) continue;
-    if (from == *row) chosen_pair = pairs.size();
-    pairs.emplace_back().pair = {from, second, rows[from].experts, rows[second].experts, ranks};
-  }
-  if (!chosen_pair) {
+  if (!keeps_row(input.filter, *row) || !keeps_row(input.filter, static_cast<std::uint32_t>(chosen_to))) {
     return fail(ErrorKind::usage,
                 fmt::format("the filter leaves out {} or {}", row_name(rows[*row]),
                             row_name(rows[static_cast<std::size_t>(chosen_to)])),
                 input.filter.filter.text, "Choose rows that the filter keeps");
   }
-
-  const std::size_t chosen = *chosen_pair;
-  const std::vector<Chunk> chunks = chunks_of(trace);
-  const SequenceIndex sequences = sequence_index(trace);
-  const GroupedTokens grouped = options.draws > 0 ? group_tokens(trace, input.filter.mask, sequences) : GroupedTokens{};
-  Joint chosen_joint;
-  auto done = parallel_for(pairs.size(), input.work, {"Affinity", 0, 1}, [&](std::size_t p, std::size_t) {
-    PairSummary& summary = pairs[p];
-    PairTable table(summary.pair, options.weighting);
-    summary.bad = count_pairs(chunks, input.filter.mask, input.work, table);
-    Joint joint = table.joint();
-    summary.tokens = joint.tokens;
-    summary.strength = strength_of(joint);
-    double uses = 0;
-    for (const double n : joint.to) uses += n;
-    if (joint.tokens > 0) summary.floor = uses / joint.tokens / summary.pair.to_experts;
-    summary.information = table.first_rank_information();
-    summary.from_share = shares(joint.from);
-    summary.to_share = shares(joint.to);
-    summary.links = strongest_links(summary.pair, joint, options.links);
-    if (p == chosen) chosen_joint = std::move(joint);
-    shuffled_pairs(trace, grouped, summary.pair, options.weighting, options.draws,
-                   mix_seed(options.seed, summary.pair.from), input.work, [&](const PairTable& drawn) {
-                     if (const double s = strength_of(drawn.joint()); s == s) summary.null_strength.push_back(s);
-                     const double i = drawn.first_rank_information();
-                     if (i == i) summary.null_information.push_back(i);
-                   });
-    std::sort(summary.null_strength.begin(), summary.null_strength.end());
-    std::sort(summary.null_information.begin(), summary.null_information.end());
-  });
-  if (!done) return fail(done.error());
-
-  Result result;
-  result.title =
-      fmt::format("Affinity, {} to {}", row_name(rows[*row]), row_name(rows[static_cast<std::size_t>(chosen_to)]));
-  const PairSummary& shown = pairs[chosen];
-  add_chosen(result, rows, shown.pair, chosen_joint, options);
-  add_series(result, rows, pairs, options);
-  if (!trace.info->rank_order) {
-    std::erase_if(result.series, [](const Series& s) { return s.name.starts_with("mutual_information"); });
-    result.caveats.push_back("No mutual information of first ranks: the trace does not keep the order of ranks.");
+  const auto chosen = [&](const AffinityCounts& counts) -> const AffinityPair& {
+    return *std::find_if(counts.pairs.begin(), counts.pairs.end(),
+                         [&](const AffinityPair& pair) { return pair.pair.from == *row; });
+  };
+  std::function<void(const AffinityCounts&)> show;
+  if (input.partial) {
+    show = [&](const AffinityCounts& counts) {
+      Result part = result_of(input, options, counts, chosen(counts));
+      if (counts.share < 1) {
+        part.caveats.insert(part.caveats.begin(),
+                            fmt::format("Still counting: the first {:.0f} % of the tokens.", 100 * counts.share));
+      } else {
+        part.caveats.insert(part.caveats.begin(), "Still counting: the null band follows.");
+      }
+      input.partial(std::move(part));
+    };
   }
-  add_links(result, pairs);
-  result.scalars.push_back({"strength",
-                            "Affinity strength",
-                            "probability",
-                            result.find_series("strength")->formula,
-                            {shown.strength, no_value, no_value, shown.tokens}});
-  result.scalars.push_back({"floor",
-                            "Floor of uniform routing",
-                            "probability",
-                            result.find_series("strength_floor")->formula,
-                            {shown.floor, no_value, no_value, shown.tokens}});
-  if (options.draws > 0) {
-    result.caveats.push_back(fmt::format(
-        "Null: the tokens of the second row permuted within {}, {} draws from seed {}; the band holds 95 % of them.",
-        sequences.recorded ? "each sequence" : "the whole trace, as it has no sequences", options.draws, options.seed));
-  }
-  if (shown.tokens < 20.0 * shown.pair.from_experts) {
-    result.caveats.push_back(fmt::format(
-        "Few tokens ({:.0f} for {} experts): the largest entry of a row is high by chance; compare with the "
-        "null band.",
-        shown.tokens, shown.pair.from_experts));
-  }
-  result.caveats.push_back("Tokens count when they have an expert at both rows.");
-  note_bad_ids(result, shown.bad);
-  return result;
+  const auto counts = affinity_counts(input, options, show);
+  if (!counts) return fail(counts.error());
+  return result_of(input, options, **counts, chosen(**counts));
 }
 
 }  // namespace

@@ -73,7 +73,8 @@ const AnalysisSpec* find_analysis(const std::string& name) {
 }
 
 Expected<Result> run_analysis(const std::string& name, const Trace& trace, const AppliedFilter& filter,
-                              const nlohmann::json& params, const WorkContext& work) {
+                              const nlohmann::json& params, const WorkContext& work,
+                              const std::function<void(Result)>& partial) {
   const AnalysisSpec* spec = find_analysis(name);
   if (!spec) {
     std::string names;
@@ -93,28 +94,38 @@ Expected<Result> run_analysis(const std::string& name, const Trace& trace, const
       return fail(ErrorKind::input, fmt::format("{} is not available for this trace: it {}", spec->title, reason),
                   trace.name, "Record a trace that has it");
     }
-    auto result = spec->run(AnalysisInput{trace, filter, *checked, work});
+    const auto complete = [&](Result& made) {
+      Provenance& p = made.provenance;
+      p.analysis = spec->name;
+      p.version = spec->version;
+      p.params = *checked;
+      p.input_name = trace.name;
+      p.input_hash = trace.content_hash;
+      p.filter = filter.filter.text;
+      p.tokens = filter.mask.all() ? tokens : filter.mask.selected;
+      p.compute_type = trace.info->compute_type;
+      p.command_line = analysis_command_line(*spec, p.params, trace.path.empty() ? trace.name : trace.path, p.filter);
+      if (made.title.empty()) made.title = spec->title;
+      if (trace.info->approximate) {
+        made.caveats.push_back("The routes of this trace are approximate: " + *trace.info->approximate + ".");
+      }
+      if (trace.info->physical_ids) {
+        made.caveats.push_back("Expert numbers are physical places of the serving engine, not experts of the model.");
+      }
+    };
+    AnalysisInput input{trace, filter, *checked, work};
+    if (partial) {
+      input.partial = [&](Result part) {
+        if (work.cancelled() || trace.source_fault()) return;
+        complete(part);
+        partial(std::move(part));
+      };
+    }
+    auto result = spec->run(input);
     if (auto fault = trace.source_fault()) return fail(std::move(*fault));
     if (!result) return result;
     if (work.cancelled()) return fail(ErrorKind::cancelled, "stopped", spec->title);
-
-    Provenance& p = result->provenance;
-    p.analysis = spec->name;
-    p.version = spec->version;
-    p.params = std::move(*checked);
-    p.input_name = trace.name;
-    p.input_hash = trace.content_hash;
-    p.filter = filter.filter.text;
-    p.tokens = filter.mask.all() ? tokens : filter.mask.selected;
-    p.compute_type = trace.info->compute_type;
-    p.command_line = analysis_command_line(*spec, p.params, trace.path.empty() ? trace.name : trace.path, p.filter);
-    if (result->title.empty()) result->title = spec->title;
-    if (trace.info->approximate) {
-      result->caveats.push_back("The routes of this trace are approximate: " + *trace.info->approximate + ".");
-    }
-    if (trace.info->physical_ids) {
-      result->caveats.push_back("Expert numbers are physical places of the serving engine, not experts of the model.");
-    }
+    complete(*result);
     return result;
   } catch (const std::bad_alloc&) {
     return fail(ErrorKind::device, "there is not enough memory", spec->title, "Choose fewer tokens or rows");

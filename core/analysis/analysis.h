@@ -31,6 +31,9 @@ struct AnalysisInput {
   const AppliedFilter& filter;
   nlohmann::json params;  // checked against the specs, defaults filled in
   WorkContext work;
+  // Takes what is known so far, from the calling thread; empty when nobody watches. Such a Result says so in its first
+  // caveat.
+  std::function<void(Result)> partial = {};
 };
 
 struct AnalysisSpec {
@@ -49,9 +52,10 @@ struct AnalysisSpec {
 [[nodiscard]] MOESCOPE_API const AnalysisSpec* find_analysis(const std::string& name);
 
 // Checks parameters, fills defaults and provenance, asks `unavailable`, runs, and checks the trace's file is still
-// there.
+// there. `partial`, if not empty, may be called on the way with Results of a part of the tokens or without intervals.
 [[nodiscard]] MOESCOPE_API Expected<Result> run_analysis(const std::string& name, const Trace& trace,
                                                          const AppliedFilter& filter, const nlohmann::json& params,
-                                                         const WorkContext& work = {});
+                                                         const WorkContext& work = {},
+                                                         const std::function<void(Result)>& partial = {});
 
 }  // namespace moescope

@@ -1,66 +1,12 @@
 // Co-activation: which experts of one row are chosen together. C_ij = tokens with i and j among their experts.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "core/analysis/common.h"
+#include "core/analysis/kernels/counting.h"
 #include "core/analysis/pairs.h"
-#include "core/analysis/routes.h"
-#include "core/base/parallel.h"
 
 namespace moescope {
 namespace {
-
-// Counts of one worker. `pairs` holds slot order (first, second), so a cell and its mirror are added in the end.
-struct Counts {
-  std::vector<std::uint32_t> pairs;   // [(E+1) × (E+1)]
-  std::vector<std::uint64_t> single;  // [E+1]
-  std::uint64_t tokens = 0, bad = 0;
-};
-
-template <std::size_t FixedRanks>
-void add_tile(const std::uint16_t* ids, std::size_t tokens, std::size_t given_ranks, std::uint32_t experts,
-              Counts& counts) {
-  const std::size_t ranks = FixedRanks ? FixedRanks : given_ranks;
-  const std::size_t width = experts + 1;
-  std::uint32_t* pairs = counts.pairs.data();
-  for (std::size_t t = 0; t < tokens; ++t, ids += ranks) {
-    for (std::size_t i = 0; i + 1 < ranks; ++i) {
-      std::uint32_t* row = pairs + ids[i] * width;
-      for (std::size_t j = i + 1; j < ranks; ++j) ++row[ids[j]];
-    }
-    bool any = false;
-    for (std::size_t i = 0; i < ranks; ++i) {
-      ++counts.single[ids[i]];
-      any = any || ids[i] < experts;
-    }
-    counts.tokens += any ? 1 : 0;
-  }
-}
-
-void count_chunk(const Chunk& chunk, const TokenMask& mask, std::uint32_t row, std::uint32_t experts, std::size_t ranks,
-                 std::vector<std::uint16_t>& ids, Counts& counts) {
-  TileWalker walker(chunk, mask);
-  for (Tile tile = walker.next(); tile.size() > 0; tile = walker.next()) {
-    counts.bad += decode_ids(tile, row, experts, ranks, ids.data());
-    switch (ranks) {
-      case 2:
-        add_tile<2>(ids.data(), tile.size(), ranks, experts, counts);
-        break;
-      case 4:
-        add_tile<4>(ids.data(), tile.size(), ranks, experts, counts);
-        break;
-      case 6:
-        add_tile<6>(ids.data(), tile.size(), ranks, experts, counts);
-        break;
-      case 8:
-        add_tile<8>(ids.data(), tile.size(), ranks, experts, counts);
-        break;
-      default:
-        add_tile<0>(ids.data(), tile.size(), ranks, experts, counts);
-    }
-  }
-}
 
 std::string unavailable(const Trace& trace) {
   if (!trace.has_ids()) return "did not record expert ids";
@@ -76,36 +22,17 @@ Expected<Result> run(const AnalysisInput& input) {
                 "Choose a row that the filter keeps");
   }
   const std::size_t experts = router.experts;
-  const std::size_t width = experts + 1;
-  const std::size_t ranks = input.trace.max_slots();
-  const std::vector<Chunk> chunks = chunks_of(input.trace);
-  std::vector<Counts> workers(parallel_workers(chunks.size()));
-  std::vector<std::vector<std::uint16_t>> buffers(workers.size());
-  auto done = parallel_for(chunks.size(), input.work, {"Co-activation", 0, 1}, [&](std::size_t c, std::size_t worker) {
-    Counts& counts = workers[worker];
-    if (counts.pairs.empty()) {
-      counts.pairs.resize(width * width);
-      counts.single.resize(width);
-      buffers[worker].resize(tile_tokens * ranks);
-    }
-    count_chunk(chunks[c], input.filter.mask, *row, router.experts, ranks, buffers[worker], counts);
-  });
-  if (!done) return fail(done.error());
-
-  std::vector<double> pairs(experts * experts), single(experts);
-  double tokens = 0, uses = 0;
-  std::uint64_t bad = 0;
-  for (const Counts& counts : workers) {
-    if (counts.pairs.empty()) continue;
-    tokens += static_cast<double>(counts.tokens);
-    bad += counts.bad;
-    for (std::size_t i = 0; i < experts; ++i) {
-      single[i] += static_cast<double>(counts.single[i]);
-      for (std::size_t j = 0; j < experts; ++j) {
-        pairs[i * experts + j] += static_cast<double>(counts.pairs[i * width + j]) + counts.pairs[j * width + i];
-      }
-    }
+  const kernels::CountJob job{input.work, {"Co-activation", 0, 1}};
+  std::vector<kernels::PairCounts> tables;
+  const kernels::Rows twice{*row, *row};
+  if (auto done = kernels::count_pairs(input.trace, input.filter.mask, {&twice, 1}, kernels::Ranks::all, tables, job);
+      !done) {
+    return fail(done.error());
   }
+  const kernels::PairCounts& counts = tables.front();
+  const std::vector<double> single(counts.from.begin(), counts.from.end());
+  const auto tokens = static_cast<double>(counts.tokens);
+  double uses = 0;
   for (const double n : single) uses += n;
 
   Result result;
@@ -129,7 +56,7 @@ Expected<Result> run(const AnalysisInput& input) {
     for (std::size_t j = 0; j < experts; ++j) {
       const std::size_t cell = i * experts + j;
       if (i == j || !(single[i] > 0)) continue;
-      const double both = pairs[cell];
+      const auto both = static_cast<double>(counts.cells[cell]);
       const auto set = [&](Matrix& matrix, double value) {
         matrix.values[cell] = value;
         matrix.absence[cell] = Absence::present;
@@ -148,7 +75,7 @@ Expected<Result> run(const AnalysisInput& input) {
                             "times independent",
                             "(k-1) · E / (k · (E-1)): below 1, as an expert is chosen once per token",
                             {experts > 1 ? (k - 1) * e / (k * (e - 1)) : no_value, no_value, no_value, tokens}});
-  note_bad_ids(result, bad);
+  note_bad_ids(result, counts.bad);
   return result;
 }
 

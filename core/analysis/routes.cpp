@@ -58,6 +58,21 @@ std::size_t decode(const Tile& tile, const Id* ids, std::uint32_t row, std::uint
   return bad;
 }
 
+// Where all ones is an expert, only the segment knows what is filled.
+std::size_t decode_by_token(const Tile& tile, std::uint32_t row, std::uint32_t experts, std::size_t ranks,
+                            std::uint16_t* out) {
+  std::size_t bad = 0;
+  for (std::size_t t = 0; t < tile.size(); ++t, out += ranks) {
+    const std::size_t filled = std::min(ranks, tile.segment->filled(row, tile.token(t)));
+    for (std::size_t s = 0; s < filled; ++s) {
+      out[s] = static_cast<std::uint16_t>(tile.segment->id_below(experts, row, tile.token(t), s));
+      bad += out[s] == experts ? 1U : 0U;
+    }
+    std::fill(out + filled, out + ranks, static_cast<std::uint16_t>(experts));
+  }
+  return bad;
+}
+
 }  // namespace
 
 std::vector<Chunk> chunks_of(const Trace& trace) {
@@ -97,6 +112,9 @@ Tile TileWalker::next() {
 std::size_t decode_ids(const Tile& tile, std::uint32_t row, std::uint32_t experts, std::size_t ranks,
                        std::uint16_t* out) {
   const Segment& segment = *tile.segment;
+  if (segment.used.empty() && !segment.all_ones_is_expert.empty() && segment.all_ones_is_expert[row] != 0) {
+    return decode_by_token(tile, row, experts, ranks, out);
+  }
   if (!segment.ids8.empty()) return decode(tile, segment.ids8.values.data(), row, experts, ranks, out);
   if (!segment.ids16.empty()) return decode(tile, segment.ids16.values.data(), row, experts, ranks, out);
   std::fill_n(out, tile.size() * ranks, static_cast<std::uint16_t>(experts));
