@@ -113,6 +113,7 @@ std::vector<FilterTerm> filter_terms(const Trace& trace) {
   for (const std::string& name : token_values_of(trace)) {
     out.push_back({name == "loss" ? name : "token." + name, "number", {}});
   }
+  if (trace.has_ids()) out.push_back({"uses", "function", {}});
   std::set<int> layers;
   for (const RouterRow& row : trace.rows()) layers.insert(row.layer);
   FilterTerm layer{"layer", "number", {}};

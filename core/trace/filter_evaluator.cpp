@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/trace/filter_values.h"
+#include "core/trace/token_uses.h"
 
 namespace moescope {
 namespace {
@@ -45,6 +46,8 @@ class Evaluator {
         return all();
       case FilterNode::Kind::comparison:
         return comparison(node.comparison);
+      case FilterNode::Kind::uses:
+        return uses(node.comparison);
       case FilterNode::Kind::not_of: {
         auto bits = run(node.children[0]);
         if (!bits) return bits;
@@ -123,8 +126,29 @@ class Evaluator {
     }
     std::string known =
         tags.empty() ? "This trace has no tags" : fmt::format("Tags of this trace: {}", fmt::join(tags, ", "));
-    known += "; terms of every trace: sequence, position, token, id, text, loss, phase, layer";
+    known += "; terms of every trace: sequence, position, token, id, text, loss, phase, layer, uses(row, expert)";
     return filter_problem(c.column, fmt::format("there is no tag or term '{}'", c.name), std::move(known));
+  }
+
+  // Tokens with any of the experts at the row.
+  Expected<Bits> uses(const FilterComparison& c) const {
+    if (!trace_.has_ids()) return not_recorded(c);
+    const auto& rows = trace_.rows();
+    if (c.numbers[0] >= static_cast<double>(rows.size())) {
+      return filter_problem(c.column, fmt::format("there is no router row {}", c.numbers[0]),
+                            fmt::format("Rows are 0 to {}", rows.size() - 1));
+    }
+    const auto row = static_cast<std::uint32_t>(c.numbers[0]);
+    Bits bits((tokens_ + 63) / 64);
+    for (std::size_t i = 1; i < c.numbers.size(); ++i) {
+      if (c.numbers[i] >= rows[row].experts) {
+        return filter_problem(c.column, fmt::format("router row {} has no expert {}", row, c.numbers[i]),
+                              fmt::format("Its experts are 0 to {}", rows[row].experts - 1));
+      }
+      const Bits one = tokens_using(trace_, row, static_cast<std::uint32_t>(c.numbers[i]));
+      for (std::size_t w = 0; w < bits.size(); ++w) bits[w] |= one[w];
+    }
+    return bits;
   }
 
   Expected<Bits> token_index(const FilterComparison& c) const {

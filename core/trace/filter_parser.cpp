@@ -4,6 +4,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <optional>
 
 namespace moescope {
@@ -233,6 +234,11 @@ class Parser {
     FilterComparison& out = node.comparison;
     out.name = name.text;
     out.column = name.column;
+    if (name.kind == TokenKind::word && name.text == "uses" && take_symbol("(")) {
+      if (auto ok = uses(out); !ok) return fail(ok.error());
+      node.kind = FilterNode::Kind::uses;
+      return node;
+    }
     const Token op = take();
     if (op.kind == TokenKind::word && op.text == "in") {
       if (auto ok = membership(out); !ok) return fail(ok.error());
@@ -264,6 +270,35 @@ class Parser {
         op.column,
         fmt::format("expected ==, !=, <, <=, >, >=, in or contains after '{}' but found {}", name.text, shown(op)),
         see_help);
+  }
+
+  // What follows `uses(`.
+  Expected<void> uses(FilterComparison& out) {
+    constexpr const char* form = "Write uses(row, expert) or uses(row, {expert, expert}), for example uses(3, 17)";
+    const auto whole = [&](const char* what) -> Expected<void> {
+      const Token number = take();
+      if (number.kind != TokenKind::number || number.number < 0 || number.number != std::floor(number.number)) {
+        return filter_problem(number.column, fmt::format("expected the number of {} but found {}", what, shown(number)),
+                              form);
+      }
+      out.numbers.push_back(number.number);
+      return {};
+    };
+    if (auto ok = whole("a router row"); !ok) return ok;
+    if (!take_symbol(",")) {
+      return filter_problem(peek().column, fmt::format("expected , and an expert but found {}", shown(peek())), form);
+    }
+    const bool set = take_symbol("{");
+    do {
+      if (auto ok = whole("an expert"); !ok) return ok;
+    } while (set && take_symbol(","));
+    if (set && !take_symbol("}")) {
+      return filter_problem(peek().column, fmt::format("expected , or }} but found {}", shown(peek())), form);
+    }
+    if (!take_symbol(")")) {
+      return filter_problem(peek().column, fmt::format("expected ) but found {}", shown(peek())), form);
+    }
+    return {};
   }
 
   // What follows `in`: a range or a set.

@@ -1,7 +1,8 @@
 // The filter grammar as a tree: what resources/help/filter.md says, without any trace. Used by apply_filter(); any
 // thread.
 //   filter     = or ; or = and { "||" and } ; and = unary { "&&" unary }
-//   unary      = "!" unary | "(" or ")" | comparison
+//   unary      = "!" unary | "(" or ")" | uses | comparison
+//   uses       = "uses" "(" number "," ( number | "{" number { "," number } "}" ) ")"
 //   comparison = name ( "==" | "!=" | "<" | "<=" | ">" | ">=" ) value
 //              | name "in" value ".." value | name "in" "{" value { "," value } "}" | name "contains" string
 //   value      = number | string ; name = word | string
@@ -28,9 +29,9 @@ struct FilterComparison {
 };
 
 struct FilterNode {
-  enum class Kind { all, comparison, not_of, and_of, or_of };
+  enum class Kind { all, comparison, uses, not_of, and_of, or_of };
   Kind kind = Kind::all;
-  FilterComparison comparison;
+  FilterComparison comparison;  // of uses: the row, then its experts
   std::vector<FilterNode> children;
   std::size_t column = 0;
 };

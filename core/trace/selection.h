@@ -59,7 +59,7 @@ struct AppliedFilter {
 // Names that a filter on this trace may use, for completion: tags, then the built-in terms, with their values.
 struct FilterTerm {
   std::string name;
-  std::string kind;  // "tag", "number", "text"
+  std::string kind;  // "tag", "number", "text", "function"
   std::vector<std::string> values;
 };
 [[nodiscard]] MOESCOPE_API std::vector<FilterTerm> filter_terms(const Trace& trace);

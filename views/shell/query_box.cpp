@@ -1,5 +1,7 @@
 #include "views/shell/query_box.h"
 
+#include <algorithm>
+
 #include <QAbstractItemView>
 #include <QApplication>
 #include <QHBoxLayout>
@@ -200,7 +202,10 @@ void QueryBox::insert(const QString& word) {
     before += QLatin1Char('"') + word + QLatin1Char('"');
   } else {
     before.remove(word_end());
-    before += word + QLatin1Char(' ');
+    const bool function = std::any_of(terms_.begin(), terms_.end(), [&](const FilterTerm& term) {
+      return term.kind == "function" && QString::fromStdString(term.name) == word;
+    });
+    before += word + QLatin1Char(function ? '(' : ' ');
   }
   edit_->setText(before + after);
   edit_->setCursorPosition(static_cast<int>(before.size()));

@@ -79,8 +79,4 @@ struct PairCounts {
                                                       std::span<const Rows> pairs, Ranks ranks,
                                                       std::vector<PairCounts>& into, const CountJob& job = {});
 
-// One bit per token of the trace: whether any filled slot of `row` holds `expert`.
-[[nodiscard]] MOESCOPE_API std::vector<std::uint64_t> tokens_using(const Trace& trace, std::uint32_t row,
-                                                                   std::uint32_t expert);
-
 }  // namespace moescope::kernels

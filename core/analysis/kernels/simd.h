@@ -48,9 +48,6 @@ struct KernelSet {
   // sums[draw × columns + c] = sum over rows of times[draw × rows + row] · counts[row × columns + c].
   void (*weighted_sums)(const std::uint32_t* counts, std::size_t rows, std::size_t columns, const std::uint32_t* times,
                         std::size_t draws, double* sums);
-  // found[t / 64] bit t % 64 = whether any of the token's slots holds `id`; `found` has (tokens + 63) / 64 words.
-  void (*find_id)(const std::uint8_t* ids, std::size_t tokens, std::size_t slots, std::uint8_t id,
-                  std::uint64_t* found);
 };
 
 // All that this machine can run, best first.

@@ -202,8 +202,7 @@ const KernelSet avx512_kernels{"avx512",       "AVX-512 F BW DQ VL VBMI VPOPCNTD
                                set_bits,       sum_bits,
                                sum_listed,     fill_lists_of,
                                to_columns,     cross_columns,
-                               count_bytes_of, weighted_sums_of,
-                               find_id_of};
+                               count_bytes_of, weighted_sums_of};
 
 }  // namespace moescope::kernels
 #pragma GCC pop_options

@@ -213,26 +213,3 @@ inline void weighted_sums_of(const std::uint32_t* counts, std::size_t rows, std:
     }
   }
 }
-
-inline void find_id_of(const std::uint8_t* ids, std::size_t tokens, std::size_t slots, std::uint8_t id,
-                       std::uint64_t* found) {
-  for (std::size_t t = 0; t < tokens; t += 64) {
-    std::uint64_t word = 0;
-    const std::size_t end = tokens - t < 64 ? tokens - t : 64;
-    for (std::size_t i = 0; i < end; ++i) {
-      const std::uint8_t* token = ids + (t + i) * slots;
-      std::uint64_t any = 0;
-      if (slots == 8) {
-        // The classic test for a zero byte.
-        std::uint64_t eight;
-        std::memcpy(&eight, token, 8);
-        eight ^= 0x0101010101010101ULL * id;
-        any = ((eight - 0x0101010101010101ULL) & ~eight & 0x8080808080808080ULL) != 0 ? 1 : 0;
-      } else {
-        for (std::size_t s = 0; s < slots; ++s) any |= token[s] == id ? 1U : 0U;
-      }
-      word |= any << i;
-    }
-    found[t / 64] = word;
-  }
-}

@@ -65,7 +65,6 @@ const KernelSet portable_kernels{"portable",     "128-bit vectors of the baselin
                                  set_bits,       sum_bits,
                                  sum_listed,     fill_lists_of,
                                  nullptr,        nullptr,
-                                 count_bytes_of, weighted_sums_of,
-                                 find_id_of};
+                                 count_bytes_of, weighted_sums_of};
 
 }  // namespace moescope::kernels

@@ -265,26 +265,6 @@ TEST_P(CountingTest, GroupsAddUpToThePlainLoop) {
   }
 }
 
-TEST_P(CountingTest, TokensThatUseAnExpertAreFound) {
-  for (const std::uint32_t experts : {40U, 256U, 300U}) {
-    Plan plan = plan_of({{experts}, experts == 40 ? 8U : 5U}, 5000, experts);
-    for (std::size_t t = 0; t < 5000; t += 11) plan.routes[0][t].resize(t % 4);
-    for (const bool used : {true, false}) {
-      plan.write_used = used || experts == 256;
-      plan.segments = used ? 1 : 3;
-      const Trace trace = planted::make_trace(plan);
-      for (const std::uint32_t expert : {0U, 1U, 39U, experts - 1}) {
-        const auto bits = kernels::tokens_using(trace, 0, expert);
-        for (std::size_t t = 0; t < 5000; ++t) {
-          const auto ids = slots_of(trace, 0, t);
-          const bool uses = std::find(ids.begin(), ids.end(), expert) != ids.end();
-          ASSERT_EQ((bits[t / 64] >> (t % 64) & 1U) != 0, uses) << "token " << t << ", expert " << expert;
-        }
-      }
-    }
-  }
-}
-
 TEST_P(CountingTest, PartsOfTheTokensAddUpToTheWhole) {
   const Trace trace = planted::make_trace(plan_of({{64, 200}, 6}, 9000, 2));
   const std::vector<Rows> pairs{{0, 1}, {1, 1}};

@@ -279,12 +279,12 @@ TEST(FilterTerms, ListWhatTheTraceHas) {
   for (const FilterTerm& term : terms) names.push_back(term.name + ":" + term.kind);
   EXPECT_THAT(names, ElementsAre("domain:tag", "noise:number", "token:number", "sequence:number", "position:number",
                                  "id:number", "step:number", "text:text", "phase:text", "stream:text", "loss:number",
-                                 "layer:number"));
+                                 "uses:function", "layer:number"));
   EXPECT_THAT(terms[0].values, ElementsAre("code", "math", "prose"));
   EXPECT_THAT(terms.back().values, ElementsAre("0", "2", "4"));
   for (const FilterTerm& term : terms) {
-    EXPECT_TRUE(apply_filter(random_trace(9), term.name + (term.kind == "number" ? " != -7" : " contains \"e\"")))
-        << term.name;
+    const char* const rest = term.kind == "number" ? " != -7" : term.kind == "function" ? "(0, 1)" : " contains \"e\"";
+    EXPECT_TRUE(apply_filter(random_trace(9), term.name + rest)) << term.name;
   }
 }
 

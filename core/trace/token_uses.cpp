@@ -1,11 +1,9 @@
-// Tokens that use an expert, as one bit each.
+#include "core/trace/token_uses.h"
+
 #include <algorithm>
 #include <cstring>
 
-#include "core/analysis/kernels/counting.h"
-#include "core/analysis/kernels/simd.h"
-
-namespace moescope::kernels {
+namespace moescope {
 namespace {
 
 constexpr std::size_t stretch = 1U << 16U;  // tokens at a time
@@ -21,10 +19,30 @@ void find_plainly(const Segment& segment, std::uint32_t row, std::uint32_t exper
   }
 }
 
+// The same where every slot of every token is filled: bytes alone tell.
+void find_bytes(const std::uint8_t* ids, std::size_t tokens, std::size_t slots, std::uint8_t expert,
+                std::uint64_t* found) {
+  for (std::size_t t = 0; t < tokens; ++t) {
+    const std::uint8_t* const token = ids + t * slots;
+    std::uint64_t any = 0;
+    if (slots == 8) {
+      // The classic test of a word for a zero byte.
+      std::uint64_t eight = 0;
+      std::memcpy(&eight, token, 8);
+      eight ^= 0x0101010101010101ULL * expert;
+      any = ((eight - 0x0101010101010101ULL) & ~eight & 0x8080808080808080ULL) != 0 ? 1 : 0;
+    } else {
+      for (std::size_t s = 0; s < slots; ++s) any |= token[s] == expert ? 1U : 0U;
+    }
+    found[t / 64] |= any << (t % 64);
+  }
+}
+
 }  // namespace
 
 std::vector<std::uint64_t> tokens_using(const Trace& trace, std::uint32_t row, std::uint32_t expert) {
   std::vector<std::uint64_t> bits((trace.token_count() + 63) / 64);
+  if (row >= trace.rows().size() || expert >= trace.rows()[row].experts) return bits;
   std::vector<std::uint64_t> found(stretch / 64);
   std::size_t begin = 0;
   for (const auto& segment : trace.segments) {
@@ -41,8 +59,8 @@ std::vector<std::uint64_t> tokens_using(const Trace& trace, std::uint32_t row, s
                         (!segment->used.empty() || std::memchr(segment->ids8.values.data() + base * segment->slots,
                                                                0xFF, tokens * segment->slots) == nullptr);
       if (full) {
-        active_kernels().find_id(segment->ids8.values.data() + base * segment->slots, tokens, segment->slots,
-                                 static_cast<std::uint8_t>(expert), found.data());
+        find_bytes(segment->ids8.values.data() + base * segment->slots, tokens, segment->slots,
+                   static_cast<std::uint8_t>(expert), found.data());
       } else if (segment->has_ids()) {
         find_plainly(*segment, row, expert, first, tokens, found.data());
       }
@@ -58,4 +76,4 @@ std::vector<std::uint64_t> tokens_using(const Trace& trace, std::uint32_t row, s
   return bits;
 }
 
-}  // namespace moescope::kernels
+}  // namespace moescope
