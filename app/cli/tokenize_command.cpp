@@ -1,10 +1,11 @@
-// tokenize and detokenize: a checkpoint's tokenizer by hand.
+// tokenize and detokenize: a tokenizer by hand, from its own file or from a checkpoint.
 #include <fmt/format.h>
 
 #include <charconv>
 
 #include "app/cli/commands.h"
 #include "app/cli/console.h"
+#include "core/base/utf8.h"
 #include "core/io/output_file.h"
 #include "core/model/chat_format.h"
 #include "core/model/tokenizer.h"
@@ -14,23 +15,44 @@ namespace {
 
 constexpr std::size_t text_limit = std::size_t{1} << 30U;
 
+// Where the tokenizer is; one of them.
+struct Source {
+  std::string tokenizer, checkpoint;
+};
+
 struct TokenizeOptions {
-  std::string source, text, file, format = "raw";
-  bool no_special = false, json = false;
+  Source source;
+  std::string text, file, format = "raw";
+  bool special = false, json = false;
 };
 
 struct DetokenizeOptions {
-  std::string source, ids;
+  Source source;
+  std::string ids;
   bool skip_special = false;
 };
 
-// A tokenizer.json, or the one of a checkpoint folder.
-Expected<std::shared_ptr<const Tokenizer>> tokenizer_of(const std::filesystem::path& source) {
+// The tokenizer in a file, or the one of a checkpoint: of its folder, or in its GGUF file.
+Expected<std::shared_ptr<const Tokenizer>> tokenizer_of(const Source& source) {
+  if (source.checkpoint.empty()) return load_tokenizer(source.tokenizer);
   std::error_code error;
-  if (!std::filesystem::is_directory(source, error)) return load_tokenizer(source);
-  const std::filesystem::path file = source / "tokenizer.json";
-  if (std::filesystem::exists(file, error)) return load_tokenizer(file);
-  return fail(ErrorKind::input, "the folder has no tokenizer.json", source.string(), "Put the model's own one into it");
+  if (!std::filesystem::is_directory(source.checkpoint, error)) return load_tokenizer(source.checkpoint);
+  if (const auto file = find_tokenizer(source.checkpoint)) return load_tokenizer(*file);
+  return fail(ErrorKind::input, "the folder has neither tokenizer.json nor tokenizer.model", source.checkpoint,
+              "Put the model's own one into it");
+}
+
+// For each byte of a text and for its end: the characters before it. Ill-formed bytes count as the U+FFFD they become.
+std::vector<std::uint64_t> characters_before(std::string_view text) {
+  std::vector<std::uint64_t> out(text.size() + 1);
+  std::uint64_t count = 0;
+  for (std::size_t at = 0; at < text.size(); ++count) {
+    std::size_t bad = 0;
+    const std::size_t length = well_formed_length(text, at, bad);
+    for (const std::size_t end = at + (length != 0 ? length : bad); at < end; ++at) out[at] = count;
+  }
+  out.back() = count;
+  return out;
 }
 
 // Bytes as JSON text: ill-formed parts are shown as \xHH.
@@ -62,13 +84,21 @@ Expected<void> run_tokenize(const TokenizeOptions& options) {
   }
   const auto wrapped = wrap(options.format, text);
   if (!wrapped) return fail(wrapped.error());
-  const bool special = !options.no_special && find_chat_format(options.format)->tokenizer_template;
+  const bool special = options.special && find_chat_format(options.format)->tokenizer_template;
   const auto encoding = (*tokenizer)->encode(*wrapped, special);
   if (!encoding) return fail(encoding.error());
   if (options.json) {
-    nlohmann::json spans = nlohmann::json::array();
-    for (const auto& [begin, end] : encoding->bytes) spans.push_back({begin, end});
-    return print_json({{"text", *wrapped}, {"ids", encoding->ids}, {"tokens", encoding->tokens}, {"bytes", spans}});
+    const auto characters = characters_before(*wrapped);
+    nlohmann::json spans = nlohmann::json::array(), offsets = nlohmann::json::array();
+    for (const auto& [begin, end] : encoding->bytes) {
+      spans.push_back({begin, end});
+      offsets.push_back({characters[begin], characters[end]});
+    }
+    return print_json({{"text", *wrapped},
+                       {"ids", encoding->ids},
+                       {"tokens", encoding->tokens},
+                       {"offsets", offsets},
+                       {"bytes", spans}});
   }
   std::string out;
   for (std::size_t i = 0; i < encoding->ids.size(); ++i) {
@@ -115,27 +145,34 @@ Expected<void> run_detokenize(const DetokenizeOptions& options) {
   return print((*tokenizer)->decode(*ids, options.skip_special) + "\n");
 }
 
+void add_source(CLI::App& command, Source& source) {
+  auto* group = command.add_option_group("tokenizer", "One of:");
+  group->add_option("--tokenizer", source.tokenizer, "tokenizer.json, SentencePiece model or GGUF file");
+  group->add_option("--checkpoint", source.checkpoint, "Checkpoint: its folder, or its GGUF file");
+  group->require_option(1);
+}
+
 }  // namespace
 
 void add_tokenize(CLI::App& app, Chosen& chosen) {
   const auto options = std::make_shared<TokenizeOptions>();
   CLI::App* command = app.add_subcommand("tokenize", "Show the tokens of a text, with their ids and places in it");
-  command->add_option("source", options->source, "Checkpoint folder or tokenizer.json")->required();
+  add_source(*command, options->source);
   auto* input = command->add_option_group("input", "One of:");
   input->add_option("--text", options->text, "The text itself");
   input->add_option("--file", options->file, "A text file");
   input->require_option(1);
   command->add_option("--format", options->format, "Chat format: raw, chatml, llama2, llama3, olmo, tulu")
       ->capture_default_str();
-  command->add_flag("--no-special", options->no_special, "Without the tokens that the tokenizer's template adds");
-  command->add_flag("--json", options->json, "Ids, tokens and byte ranges as JSON");
+  command->add_flag("--special", options->special, "With the tokens that the tokenizer's template adds");
+  command->add_flag("--json", options->json, "Ids, tokens, offsets in characters and in bytes as JSON");
   command->callback([options, &chosen] { chosen.run = [options] { return run_tokenize(*options); }; });
 }
 
 void add_detokenize(CLI::App& app, Chosen& chosen) {
   const auto options = std::make_shared<DetokenizeOptions>();
   CLI::App* command = app.add_subcommand("detokenize", "Show the text of token ids");
-  command->add_option("source", options->source, "Checkpoint folder or tokenizer.json")->required();
+  add_source(*command, options->source);
   command->add_option("--ids", options->ids, "Token ids: 1,2,3")->required();
   command->add_flag("--skip-special", options->skip_special, "Leave special tokens out");
   command->callback([options, &chosen] { chosen.run = [options] { return run_detokenize(*options); }; });

@@ -1,10 +1,11 @@
-// Tokenizer: text to ids and back, with each token's place in the text. Made from tokenizer.json; immutable, any
-// thread.
+// Tokenizer: text to ids and back, with each token's place in the text. Made from a tokenizer.json, a SentencePiece
+// model or the vocabulary in a GGUF file; immutable, any thread.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,7 +38,12 @@ class Tokenizer {
   [[nodiscard]] virtual std::string description() const = 0;  // "byte-level BPE, 2,000 tokens"
 };
 
-// Reads a tokenizer.json. Errors (input): what is not supported by name, a merge whose parts are missing, bad JSON.
+// Reads a tokenizer from a file of any of the three kinds, told apart by its content. Errors (input): what is not
+// supported by name, a merge whose parts are missing, bad JSON, a broken model, a GGUF file without a vocabulary.
 [[nodiscard]] MOESCOPE_API Expected<std::shared_ptr<const Tokenizer>> load_tokenizer(const std::filesystem::path& file);
+
+// The file in a checkpoint folder that has its tokenizer: tokenizer.json, else tokenizer.model; nothing when it has
+// none.
+[[nodiscard]] MOESCOPE_API std::optional<std::filesystem::path> find_tokenizer(const std::filesystem::path& folder);
 
 }  // namespace moescope

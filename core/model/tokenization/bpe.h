@@ -11,14 +11,9 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/model/tokenization/word_model.h"
 
 namespace moescope::tokenization {
-
-// A token and the bytes of the word it covers. With byte fallback the bytes of one character share its range.
-struct WordToken {
-  std::int32_t id = 0;
-  std::uint32_t begin = 0, end = 0;
-};
 
 // (left id, right id) -> rank and id of the merged token. Open addressing, filled once.
 class MergeTable {
@@ -40,7 +35,7 @@ class MergeTable {
   std::size_t mask_ = 0;
 };
 
-class BpeModel {
+class BpeModel final : public WordModel {
  public:
   BpeModel() = default;
   BpeModel(BpeModel&&) = default;  // move only: members point into other members
@@ -50,11 +45,10 @@ class BpeModel {
   // not in the vocabulary, an id out of range, dropout.
   [[nodiscard]] static Expected<BpeModel> from_json(const nlohmann::json& json, bool byte_level);
 
-  // Appends the tokens of a word (valid UTF-8). O(n log n) in its length.
-  void encode(std::string_view word, std::vector<WordToken>& out) const;
+  void encode(std::string_view word, std::vector<WordToken>& out) const override;
   [[nodiscard]] std::optional<std::int32_t> id_of(std::string_view token) const;
-  [[nodiscard]] const std::string* text_of(std::int32_t id) const;  // null for an unknown id
-  [[nodiscard]] std::size_t size() const { return texts_.size(); }
+  [[nodiscard]] const std::string* text_of(std::int32_t id) const override;
+  [[nodiscard]] std::size_t size() const override { return texts_.size(); }
 
  private:
   struct Hash {
