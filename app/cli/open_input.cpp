@@ -1,5 +1,6 @@
 #include "app/cli/open_input.h"
 
+#include "core/io/gguf.h"
 #include "core/io/safetensors.h"
 #include "core/session/session.h"
 #include "core/trace/trace_file.h"
@@ -10,7 +11,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* looked_for =
-    "Looked for a checkpoint folder with config.json, a trace file (*.routes.safetensors) and a session (*.moescope)";
+    "Looked for a checkpoint folder with config.json, a GGUF model, a trace file (*.routes.safetensors) and a session "
+    "(*.moescope)";
 
 Expected<fs::file_status> status_of(const fs::path& path) {
   std::error_code error;
@@ -42,6 +44,16 @@ Expected<std::shared_ptr<const Trace>> read_shared_trace(const fs::path& path) {
   return std::make_shared<const Trace>(std::move(*trace));
 }
 
+// A GGUF model, or torch weights with a config.json beside them.
+bool is_checkpoint_file(const fs::path& path) {
+  const std::string name = path.filename().string();
+  const auto file = MappedFile::open(path);
+  if (file && looks_like_gguf((*file)->bytes())) return true;
+  std::error_code error;
+  return (ends_with(name, ".bin") || ends_with(name, ".pt") || ends_with(name, ".pth")) &&
+         fs::exists(fs::absolute(path, error).parent_path() / "config.json", error);
+}
+
 }  // namespace
 
 Expected<Input> open_input(const fs::path& path) {
@@ -52,6 +64,7 @@ Expected<Input> open_input(const fs::path& path) {
   if (looks_like_trace(path)) return as_input(read_shared_trace(path));
   const std::string name = path.filename().string();
   if (name == "config.json" || ends_with(name, ".safetensors.index.json")) return as_input(Checkpoint::open(path));
+  if (is_checkpoint_file(path)) return as_input(Checkpoint::open(path));
   if (ends_with(name, ".safetensors")) {
     // The container's own error says more than "not a trace".
     if (const auto container = read_safetensors(path, Truncation::allowed); !container) return fail(container.error());

@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <array>
 
-#include "core/base/hash.h"
-#include "core/io/sharded_safetensors.h"
+#include "core/io/weight_set.h"
 #include "core/model/checkpoint_check.h"
+#include "core/model/checkpoint_source.h"
 #include "core/model/config_reader.h"
 #include "core/model/families/family.h"
-#include "core/model/json_file.h"
+#include "core/model/gguf_names.h"
+#include "core/model/tokenization/gguf_vocabulary.h"
 #include "core/model/weight_resolver.h"
 
 namespace moescope {
@@ -18,33 +19,10 @@ namespace moescope {
 namespace fs = std::filesystem;
 
 struct Checkpoint::Files {
-  ShardedSafetensors set;
+  WeightSet set;
 };
 
 namespace {
-
-constexpr std::uint64_t max_config_bytes = 16ULL << 20U;
-
-// The folder that `path` means: itself, or the one a file of a checkpoint lies in.
-Expected<fs::path> folder_of(const fs::path& path) {
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  if (error || !fs::exists(status)) {
-    return fail(ErrorKind::input, "the checkpoint does not exist", path.string(), "Check the path");
-  }
-  const bool is_folder = fs::is_directory(status);
-  const fs::path folder = is_folder ? path : fs::absolute(path, error).parent_path();
-  if (fs::is_regular_file(folder / "config.json", error)) return folder;
-  if (!is_folder) {
-    if (fs::file_size(path, error) == 0) {
-      return fail(ErrorKind::input, "the file is empty", path.string(), "Copy or download it again");
-    }
-    return fail(ErrorKind::input, "weights alone are not a checkpoint: there is no config.json beside the file",
-                path.string(), "Open the model's whole folder, with config.json in it");
-  }
-  return fail(ErrorKind::input, "the folder has no config.json", folder.string(),
-              "Open a folder in the Hugging Face layout: config.json and model.safetensors (or shards with an index)");
-}
 
 // Folders that say what they hold, not which one: the folder above has the name.
 bool says_only_what_it_holds(const std::string& folder) {
@@ -64,21 +42,26 @@ std::string model_name(ConfigReader& config, const fs::path& folder) {
   return (says_only_what_it_holds(place.filename().string()) && !above.empty() ? above : place.filename()).string();
 }
 
+// The tokenizer in a GGUF file, else the one that lies in the folder; null when there is none.
+Expected<std::shared_ptr<const Tokenizer>> tokenizer_of(const CheckpointSource& source) {
+  if (source.gguf) {
+    auto own = tokenization::tokenizer_of_gguf(*source.gguf);
+    if (!own || *own) return own;
+  }
+  if (const auto file = find_tokenizer(source.config_file.parent_path())) return load_tokenizer(*file);
+  return nullptr;
+}
+
 }  // namespace
 
 Expected<std::shared_ptr<const Checkpoint>> Checkpoint::open(const fs::path& path) {
-  const auto folder = folder_of(path);
-  if (!folder) return fail(folder.error());
-  const fs::path config_file = *folder / "config.json";
-  const auto text = read_small_file(config_file, max_config_bytes);
-  if (!text) return fail(text.error());
-  const auto json = parse_json_text(*text, config_file);
-  if (!json) return fail(json.error());
-
+  const auto source = find_checkpoint(path);
+  if (!source) return fail(source.error());
+  const nlohmann::json& json = source->config;
   // The language model of a multimodal checkpoint has its own config inside the whole one.
-  const auto inner = json->is_object() ? json->find("text_config") : json->end();
-  const bool nested = json->is_object() && inner != json->end() && inner->is_object() && inner->contains("model_type");
-  ConfigReader config(nested ? *inner : *json, config_file);
+  const auto inner = json.is_object() ? json.find("text_config") : json.end();
+  const bool nested = json.is_object() && inner != json.end() && inner->is_object() && inner->contains("model_type");
+  ConfigReader config(nested ? *inner : json, source->config_file);
   const auto family = family_of_config(config);
   if (!family) return fail(family.error());
   std::shared_ptr<Checkpoint> checkpoint(new Checkpoint);
@@ -87,32 +70,34 @@ Expected<std::shared_ptr<const Checkpoint>> Checkpoint::open(const fs::path& pat
     if (!spec) return fail(std::move(spec.error()));
     checkpoint->spec_ = std::move(*spec);
   } catch (const nlohmann::json::exception& e) {
-    return fail(ErrorKind::input, fmt::format("the config cannot be read: {}", e.what()), config_file.string());
+    return fail(ErrorKind::input, fmt::format("the config cannot be read: {}", e.what()), source->config_file.string());
   }
   ModelSpec& spec = checkpoint->spec_;
-  spec.name = model_name(config, *folder);
-  checkpoint->folder_ = *folder;
-  checkpoint->config_hash_ = hash_hex(*text);
+  spec.name = source->name.empty() ? model_name(config, source->config_file.parent_path()) : source->name;
+  checkpoint->folder_ = source->place;
+  checkpoint->config_hash_ = source->config_hash;
 
-  auto set = read_safetensors_folder(*folder);
+  auto set = read_weights(*source);
   if (!set) return fail(std::move(set.error()));
   const auto has = [&](const std::string& name) { return set->tensors.count(name) != 0; };
-  checkpoint->names_ =
-      (*family)->choose_names ? (*family)->choose_names(spec, (*family)->names, has) : (*family)->names;
-  if (auto ok = check_tensors(spec, checkpoint->names_, set->tensors, *folder); !ok) return fail(ok.error());
-  checkpoint->notes_ = notes_of(spec, checkpoint->names_, set->tensors, set->unmapped, *folder);
+  if (source->gguf) {
+    follow_gguf_conversion(*source->gguf, spec);
+    checkpoint->names_ = gguf_weight_names(spec, has);
+  } else {
+    checkpoint->names_ =
+        (*family)->choose_names ? (*family)->choose_names(spec, (*family)->names, has) : (*family)->names;
+  }
+  if (auto ok = check_tensors(spec, checkpoint->names_, set->tensors, source->place); !ok) return fail(ok.error());
+  checkpoint->notes_ = notes_of(spec, checkpoint->names_, set->tensors, set->unmapped, source->place);
   checkpoint->files_ = std::make_shared<Files>();
   checkpoint->tensors_ = set->tensors;
   checkpoint->files_->set = std::move(*set);
 
-  std::error_code error;
-  if (const fs::path file = *folder / "tokenizer.json"; fs::exists(file, error)) {
-    auto tokenizer = load_tokenizer(file);
-    if (tokenizer) {
-      checkpoint->tokenizer_ = std::move(*tokenizer);
-    } else {
-      checkpoint->tokenizer_error_ = std::move(tokenizer.error());
-    }
+  auto tokenizer = tokenizer_of(*source);
+  if (tokenizer) {
+    checkpoint->tokenizer_ = std::move(*tokenizer);
+  } else {
+    checkpoint->tokenizer_error_ = std::move(tokenizer.error());
   }
   return checkpoint;
 }

@@ -23,12 +23,14 @@ namespace moescope {
 
 class MOESCOPE_API Checkpoint {
  public:
-  // Opens a Hugging Face folder (single file or sharded with an index), or a file in one. Every tensor that the family
-  // needs is checked for presence and shape here, so engines do not. Errors (input) name file, tensor and what to do.
+  // Opens a Hugging Face folder (safetensors or torch files, single or sharded with an index) or a file in one, or a
+  // GGUF model (a file, or a folder with one). Every tensor that the family needs is checked for presence and shape
+  // here, so engines do not. Errors (input) name file, tensor and what to do.
   [[nodiscard]] static Expected<std::shared_ptr<const Checkpoint>> open(const std::filesystem::path& path);
 
   [[nodiscard]] const ModelSpec& spec() const { return spec_; }
   [[nodiscard]] const WeightNames& names() const { return names_; }
+  // What to open it again by: its folder, or the file (GGUF, or torch weights) that it is.
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   [[nodiscard]] const std::string& config_hash() const { return config_hash_; }
   // Null when the folder has none; then runs take ids only. tokenizer_error() says why when there is a bad one.

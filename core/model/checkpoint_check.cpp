@@ -132,11 +132,14 @@ std::vector<std::string> notes_of(const ModelSpec& spec, const WeightNames& name
   }
   if (extra != 0) notes.push_back(fmt::format("{} further tensors are not used by this family", extra));
   std::error_code error;
+  const bool safetensors =
+      fs::exists(folder / "model.safetensors", error) || fs::exists(folder / "model.safetensors.index.json", error);
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     const std::string name = it->path().filename().string();
     const bool vendor = name.rfind("consolidated", 0) == 0 || name == "params.json" || name == "original";
-    const bool pickle = name.rfind("pytorch_model", 0) == 0 && it->path().extension() == ".bin";
-    if (vendor || pickle) notes.push_back(fmt::format("{} was left out: model.safetensors holds the weights", name));
+    const bool pickle = safetensors && name.rfind("pytorch_model", 0) == 0 && it->path().extension() == ".bin";
+    if (vendor || pickle)
+      notes.push_back(fmt::format("{} was left out: the model's usual files hold the weights", name));
   }
   std::sort(notes.begin(), notes.end());
   return notes;

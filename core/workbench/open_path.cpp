@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "core/base/hash.h"
+#include "core/io/gguf.h"
 #include "core/io/safetensors.h"
 #include "core/trace/trace_file.h"
 #include "core/workbench/state.h"
@@ -13,7 +14,7 @@ namespace moescope {
 namespace {
 
 constexpr const char* looked_for =
-    "Open a checkpoint folder with config.json, a trace file (*.routes.safetensors) or a session";
+    "Open a checkpoint folder with config.json, a GGUF model, a trace file (*.routes.safetensors) or a session";
 
 // The metadata key that makes a safetensors file a trace.
 constexpr const char* trace_key = "moescope";
@@ -69,9 +70,29 @@ bool lies_in_checkpoint(const std::filesystem::path& path) {
   return std::filesystem::exists(path.parent_path() / "config.json", ignored);
 }
 
+bool is_gguf_file(const std::filesystem::path& path) {
+  const auto file = MappedFile::open(path);
+  return file && looks_like_gguf((*file)->bytes());
+}
+
+bool is_torch_name(const std::string& name) {
+  return name.ends_with(".bin") || name.ends_with(".pt") || name.ends_with(".pth");
+}
+
+// Whether a folder without config.json has a GGUF model in it.
+bool has_gguf(const std::filesystem::path& folder) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() == ".gguf") return true;
+  }
+  return false;
+}
+
 Expected<Opened> open_file(const std::filesystem::path& path) {
   const std::string name = path.filename().string();
   if (name == "config.json" || name.ends_with(".safetensors.index.json")) return open_checkpoint(path.parent_path());
+  if (is_gguf_file(path)) return open_checkpoint(path);
+  if (is_torch_name(name) && lies_in_checkpoint(path)) return open_checkpoint(path);
   const auto container = read_safetensors(path, Truncation::allowed);
   if (container && container->metadata.contains(trace_key)) return open_trace(path);
   if (container && lies_in_checkpoint(path)) return open_checkpoint(path);
@@ -95,7 +116,7 @@ Expected<Opened> open_path(const std::filesystem::path& given) {
     return fail(ErrorKind::input, "there is no such file or folder", path.string(), "Check the path");
   }
   if (std::filesystem::is_directory(status)) {
-    if (std::filesystem::exists(path / "config.json", error)) return open_checkpoint(path);
+    if (std::filesystem::exists(path / "config.json", error) || has_gguf(path)) return open_checkpoint(path);
     return fail(ErrorKind::input, "this folder has no config.json, so it is no checkpoint", path.string(), looked_for);
   }
   if (!std::filesystem::is_regular_file(status)) {
