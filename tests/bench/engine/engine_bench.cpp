@@ -82,7 +82,7 @@ class Setup {
       ++tokens;
     }
     plan = plan_run(request, checkpoint->spec()).value();
-    weights.emplace(checkpoint, at::kFloat, at::kCPU, true);
+    weights.emplace(checkpoint, at::kFloat, at::kCPU, Residence{});
     forward(true);  // makes the weights resident
   }
   ~Setup() {
