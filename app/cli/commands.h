@@ -16,6 +16,7 @@ struct Chosen {
 
 void add_info(CLI::App& app, Chosen& chosen);
 void add_capture(CLI::App& app, Chosen& chosen);
+void add_generate(CLI::App& app, Chosen& chosen);
 void add_analyze(CLI::App& app, Chosen& chosen);
 void add_session(CLI::App& app, Chosen& chosen);
 void add_report(CLI::App& app, Chosen& chosen);

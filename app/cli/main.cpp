@@ -27,6 +27,7 @@ int run(int argc, char** argv) {
   Chosen chosen;
   add_info(app, chosen);
   add_capture(app, chosen);
+  add_generate(app, chosen);
   add_analyze(app, chosen);
   add_report(app, chosen);
   add_session(app, chosen);

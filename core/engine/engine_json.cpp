@@ -69,6 +69,15 @@ Expected<Hook> hook_from_json(const json& j) {
               "Use replace_router, override_logits, ablate, swap, scale, capacity or skip_layer");
 }
 
+json generate_json(const std::optional<GenerateOptions>& generate) {
+  if (!generate) return nullptr;
+  return {{"max_tokens", generate->max_tokens},
+          {"temperature", generate->temperature},
+          {"top_p", generate->top_p},
+          {"seed", generate->seed},
+          {"stop", generate->stop}};
+}
+
 json sequence_json(const SequenceInput& sequence) {
   json out{{"ids", sequence.ids}};
   if (!sequence.text.empty()) {
@@ -114,6 +123,15 @@ Expected<RunRequest> read_request(const json& j) {
     auto hook = hook_from_json(h);
     if (!hook) return fail(hook.error());
     out.hooks.push_back(std::move(*hook));
+  }
+  if (const auto found = j.find("generate"); found != j.end() && found->is_object()) {
+    GenerateOptions generate;
+    generate.max_tokens = found->value("max_tokens", generate.max_tokens);
+    generate.temperature = found->value("temperature", generate.temperature);
+    generate.top_p = found->value("top_p", generate.top_p);
+    generate.seed = found->value("seed", generate.seed);
+    generate.stop = found->value("stop", generate.stop);
+    out.generate = std::move(generate);
   }
   out.out = j.value("out", "");
   out.name = j.value("name", "");
@@ -163,6 +181,7 @@ json to_json(const RunRequest& request) {
             {"expert_output_norms", record.expert_output_norms},
             {"sampled_outputs", record.sampled_outputs}}},
           {"hooks", hooks},
+          {"generate", generate_json(request.generate)},
           {"out", request.out},
           {"name", request.name},
           {"source", request.source}};
@@ -185,7 +204,8 @@ json to_json(const RunSummary& s) {
           {"device", s.device},
           {"compute_type", s.compute_type},
           {"peak_bytes", s.peak_bytes},
-          {"notes", s.notes}};
+          {"notes", s.notes},
+          {"generated", s.generated}};
 }
 
 Expected<RunSummary> run_summary_from_json(const json& j) {
@@ -201,6 +221,7 @@ Expected<RunSummary> run_summary_from_json(const json& j) {
     out.compute_type = j.at("compute_type").get<std::string>();
     out.peak_bytes = j.at("peak_bytes").get<std::uint64_t>();
     out.notes = j.at("notes").get<std::vector<std::string>>();
+    out.generated = j.value("generated", out.generated);
     return out;
   } catch (const std::exception& e) {
     return fail(ErrorKind::module, std::string("the run's summary does not parse: ") + e.what());

@@ -52,6 +52,18 @@ Expected<std::shared_ptr<const Tokenizer>> tokenizer_of(const CheckpointSource& 
   return nullptr;
 }
 
+// eos_token_id: a number or a list of them; those outside the vocabulary are left out.
+std::vector<std::int32_t> end_tokens(ConfigReader& config, std::uint32_t vocabulary) {
+  std::vector<std::int32_t> out;
+  const auto add = [&](const nlohmann::json& id) {
+    if (id.is_number_unsigned() && id.get<std::uint64_t>() < vocabulary) out.push_back(id.get<std::int32_t>());
+  };
+  const nlohmann::json* ids = config.find("eos_token_id");
+  if (!ids) return out;
+  ids->is_array() ? static_cast<void>(std::for_each(ids->begin(), ids->end(), add)) : add(*ids);
+  return out;
+}
+
 }  // namespace
 
 Expected<std::shared_ptr<const Checkpoint>> Checkpoint::open(const fs::path& path) {
@@ -76,6 +88,7 @@ Expected<std::shared_ptr<const Checkpoint>> Checkpoint::open(const fs::path& pat
   spec.name = source->name.empty() ? model_name(config, source->config_file.parent_path()) : source->name;
   checkpoint->folder_ = source->place;
   checkpoint->config_hash_ = source->config_hash;
+  spec.end_tokens = end_tokens(config, spec.vocabulary);
 
   auto set = read_weights(*source);
   if (!set) return fail(std::move(set.error()));

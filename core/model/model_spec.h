@@ -85,6 +85,7 @@ struct ModelSpec {
   // Layers that do not rotate multiply q by ln(1 + ⌊(position + 1) / floor⌋) · scale + 1; floor 0 = they do not.
   double temperature_floor = 0.0, temperature_scale = 0.0;
   std::vector<LayerSpec> layers;
+  std::vector<std::int32_t> end_tokens;  // after which a text ends
   std::string torch_dtype;                          // as the config says
   std::string quantisation;                         // "fp8", "mxfp4"; empty = none
   std::uint32_t block_rows = 0, block_columns = 0;  // of one scale of "fp8"

@@ -23,14 +23,15 @@ struct Batch {
   blocks::PackedSequences packed;
   std::vector<std::int32_t> ids, sequence_of, positions;
   blocks::RopeTables tables;
-  at::Tensor hidden;  // [n, H] float32: the residual stream
+  at::Tensor hidden;               // [n, H] float32: the residual stream
+  SequenceCache* cache = nullptr;  // of the only sequence, where its tokens go on after others
   [[nodiscard]] BatchTokens tokens() const { return {ids, sequence_of, positions}; }
 };
 
 class ForwardRun {
  public:
   ForwardRun(const RunRequest& request, const RunPlan& plan, const SequenceGroup& group, const ModelSpec& spec,
-             Weights& weights, Recorder* recorder, const WorkContext& work)
+             Weights& weights, RecordSink* recorder, const WorkContext& work)
       : request_(request),
         plan_(plan),
         group_(group),
@@ -67,7 +68,45 @@ class ForwardRun {
     return {};
   }
 
+  // The tokens `ids` of one sequence after those in `cache`; see run_tokens().
+  Expected<at::Tensor> more(std::size_t sequence, std::span<const std::int32_t> ids, SequenceCache& cache) {
+    cache.layers.resize(spec_.layers.size());
+    const std::int64_t first = cache.length, count = static_cast<std::int64_t>(ids.size());
+    Batch batch;
+    batch.sequences = 1;
+    batch.cache = &cache;
+    batch.runs.emplace_back(static_cast<std::size_t>(first), ids.size());
+    batch.packed.lengths.push_back(count);
+    batch.ids.assign(ids.begin(), ids.end());
+    batch.sequence_of.assign(ids.size(), static_cast<std::int32_t>(plan_.sequences[sequence].input));
+    for (std::int64_t t = 0; t < count; ++t) batch.positions.push_back(static_cast<std::int32_t>(first + t));
+    auto embedded = weights_.embed(at::tensor(batch.ids).to(at::kLong));
+    if (!embedded) return embedded;
+    batch.hidden = std::move(*embedded);
+    if (rotates()) {
+      batch.tables = blocks::rope_tables_at(spec_.rope, spec_.max_positions, first, count, weights_.device());
+    }
+    for (std::uint32_t l = 0; l < spec_.layers.size(); ++l) {
+      interrupt_();
+      const auto layer = weights_.layer(l, interrupt_);
+      if (!layer) return fail(layer.error());
+      run_layer(l, **layer, batch);
+    }
+    cache.length += count;
+    auto head = make_head(spec_, weights_);
+    if (!head) return fail(head.error());
+    if (recorder_->wants_head() && count > 1) {
+      run_head(*head, batch.hidden, batch.ids, batch.packed.lengths, batch.runs, recorder_, interrupt_);
+    }
+    return head_logits(*head, batch.hidden.narrow(0, count - 1, 1)).select(0, 0).to(at::kCPU).contiguous();
+  }
+
  private:
+  [[nodiscard]] bool rotates() const {
+    return std::any_of(spec_.layers.begin(), spec_.layers.end(),
+                       [](const LayerSpec& layer) { return layer.rope && layer.mixer != Mixer::mamba; });
+  }
+
   Expected<Batch> begin_batch(const std::vector<std::size_t>& members) {
     Batch out;
     out.sequences = members.size();
@@ -138,12 +177,15 @@ class ForwardRun {
 
   void run_layer(std::uint32_t index, const blocks::LayerWeights& weights, Batch& batch) {
     const LayerSpec& layer = spec_.layers[index];
+    SequenceCache::Layer* cache = batch.cache ? &batch.cache->layers[index] : nullptr;
     const at::Tensor normed = norm(batch.hidden, weights.input_norm, weights.input_norm_bias).to(weights_.compute());
-    batch.hidden = plus(batch.hidden,
-                        layer.mixer == Mixer::mamba
-                            ? blocks::mamba_mixer(normed, weights.mamba, spec_.norm_epsilon, batch.packed, interrupt_)
-                            : blocks::causal_attention(normed, weights.attention, attention_[index], batch.tables,
-                                                       batch.packed, interrupt_));
+    const at::Tensor mixed =
+        layer.mixer == Mixer::mamba
+            ? blocks::mamba_mixer(normed, weights.mamba, spec_.norm_epsilon, batch.packed, interrupt_,
+                                  cache ? &cache->mamba : nullptr)
+            : blocks::causal_attention(normed, weights.attention, attention_[index], batch.tables, batch.packed,
+                                       interrupt_, cache ? &cache->attention : nullptr);
+    batch.hidden = plus(batch.hidden, mixed);
     if (plan_.layers[index].skip) {
       if (recorder_) recorder_->skipped_row(plan_.row_of[index], batch.runs);
       return;
@@ -202,7 +244,7 @@ class ForwardRun {
   const SequenceGroup& group_;
   const ModelSpec& spec_;
   Weights& weights_;
-  Recorder* recorder_;
+  RecordSink* recorder_;
   const WorkContext& work_;
   blocks::Interrupt interrupt_;
   std::vector<blocks::AttentionShape> attention_;  // [layers]
@@ -212,8 +254,14 @@ class ForwardRun {
 }  // namespace
 
 Expected<void> run_group(const RunRequest& request, const RunPlan& plan, const SequenceGroup& group,
-                         const ModelSpec& spec, Weights& weights, Recorder* recorder, const WorkContext& work) {
+                         const ModelSpec& spec, Weights& weights, RecordSink* recorder, const WorkContext& work) {
   return ForwardRun(request, plan, group, spec, weights, recorder, work).run();
+}
+
+Expected<at::Tensor> run_tokens(const RunRequest& request, const RunPlan& plan, std::size_t sequence,
+                                std::span<const std::int32_t> ids, SequenceCache& cache, const ModelSpec& spec,
+                                Weights& weights, RecordSink& sink, const WorkContext& work) {
+  return ForwardRun(request, plan, plan.groups.front(), spec, weights, &sink, work).more(sequence, ids, cache);
 }
 
 }  // namespace moescope::torch_engine

@@ -15,7 +15,24 @@ namespace {
 constexpr std::int64_t chunk_elements = 4 << 20;
 constexpr double chunk_flop = 1.5e10;
 
+at::Tensor normed_for_head(const Head& head, const at::Tensor& hidden) {
+  const at::Tensor normed = head.kind == Norm::rms
+                                ? blocks::rms_norm(hidden, head.norm, head.epsilon)
+                                : blocks::layer_norm(hidden, head.norm, head.norm_bias, head.epsilon);
+  return normed.to(head.compute);
+}
+
+at::Tensor logits_of_normed(const Head& head, const at::Tensor& normed) {
+  at::Tensor logits = at::matmul(normed, head.weight.t()).to(at::kFloat);
+  if (head.bias.defined()) logits = logits + head.bias;
+  return head.logits_divisor == 1.0 ? logits : logits / head.logits_divisor;
+}
+
 }  // namespace
+
+at::Tensor head_logits(const Head& head, const at::Tensor& hidden) {
+  return logits_of_normed(head, normed_for_head(head, hidden));
+}
 
 Expected<Head> make_head(const ModelSpec& spec, Weights& weights) {
   Head head;
@@ -37,7 +54,7 @@ Expected<Head> make_head(const ModelSpec& spec, Weights& weights) {
 }
 
 void run_head(const Head& head, const at::Tensor& hidden, std::span<const std::int32_t> ids,
-              const std::vector<std::int64_t>& lengths, const TokenRuns& runs, Recorder* recorder,
+              const std::vector<std::int64_t>& lengths, const TokenRuns& runs, RecordSink* recorder,
               const blocks::Interrupt& interrupt) {
   const auto tokens = static_cast<std::int64_t>(ids.size());
   const std::int64_t vocabulary = head.weight.size(0);
@@ -52,17 +69,12 @@ void run_head(const Head& head, const at::Tensor& hidden, std::span<const std::i
   const double flop = 2.0 * static_cast<double>(head.weight.numel());
   const std::int64_t chunk = std::clamp<std::int64_t>(
       std::min(chunk_elements / vocabulary, static_cast<std::int64_t>(chunk_flop / flop)), 1, tokens);
-  const at::Tensor normed =
-      (head.kind == Norm::rms ? blocks::rms_norm(hidden, head.norm, head.epsilon)
-                              : blocks::layer_norm(hidden, head.norm, head.norm_bias, head.epsilon))
-          .to(head.compute);
+  const at::Tensor normed = normed_for_head(head, hidden);
   std::vector<float> losses;
   for (std::int64_t first = 0; first < tokens; first += chunk) {
     if (interrupt) interrupt();
     const std::int64_t rows = std::min(chunk, tokens - first);
-    at::Tensor logits = at::matmul(normed.narrow(0, first, rows), head.weight.t()).to(at::kFloat);
-    if (head.bias.defined()) logits = logits + head.bias;
-    if (head.logits_divisor != 1.0) logits = logits / head.logits_divisor;
+    const at::Tensor logits = logits_of_normed(head, normed.narrow(0, first, rows));
     const at::Tensor target = at::clamp_min(targets.narrow(0, first, rows), 0);
     const at::Tensor loss =
         blocks::kernels::usable(logits)

@@ -25,10 +25,13 @@ struct Head {
 
 [[nodiscard]] Expected<Head> make_head(const ModelSpec& spec, Weights& weights);
 
+// Logits [n, V] float32 of hidden [n, H].
+[[nodiscard]] at::Tensor head_logits(const Head& head, const at::Tensor& hidden);
+
 // hidden [n, H] of packed sequences with token `ids` → losses (natural log; NaN at the last token of a sequence) and,
 // where the recorder wants them, logits.
 void run_head(const Head& head, const at::Tensor& hidden, std::span<const std::int32_t> ids,
-              const std::vector<std::int64_t>& lengths, const TokenRuns& runs, Recorder* recorder,
+              const std::vector<std::int64_t>& lengths, const TokenRuns& runs, RecordSink* recorder,
               const blocks::Interrupt& interrupt);
 
 }  // namespace moescope::torch_engine

@@ -15,42 +15,29 @@
 #include "core/trace/trace.h"
 #include "plugins/torch_engine/blocks/moe.h"
 #include "plugins/torch_engine/output_sampler.h"
+#include "plugins/torch_engine/record_sink.h"
 #include "plugins/torch_engine/run_plan.h"
 
 namespace moescope::torch_engine {
 
-// Where the tokens of a batch lie in the segment: runs of (first token, length), in the batch's order.
-using TokenRuns = std::vector<std::pair<std::size_t, std::size_t>>;
-
-// What one row decided for a batch. Tensors are on the CPU.
-struct RowDecision {
-  at::Tensor ids;      // [n, slots] int64, −1 = unfilled; dropped ones keep their id
-  at::Tensor weights;  // [n, slots] float32
-  at::Tensor margin;   // [n] float32; undefined = not known
-  at::Tensor logits;   // [n, E] float32, as the model computed them
-  at::Tensor dropped;  // [n, slots] uint8; undefined = no capacity limit
-};
-
-class Recorder {
+class Recorder : public RecordSink {
  public:
   // For `group` of `plan`. `sampler` outlives the recorder; null = no outputs are sampled.
   Recorder(const RecordOptions& options, const RunPlan& plan, const SequenceGroup& group, std::size_t vocabulary,
            OutputSampler* sampler);
 
-  void row(std::size_t row, const TokenRuns& runs, const RowDecision& decision);
-  void skipped_row(std::size_t row, const TokenRuns& runs);
-  // `outputs` [S, H] in the dispatch's order, before gate weights, as computed (scaled or ablated ones included).
+  void row(std::size_t row, const TokenRuns& runs, const RowDecision& decision) override;
+  void skipped_row(std::size_t row, const TokenRuns& runs) override;
   void expert_outputs(std::size_t row, const TokenRuns& runs, const blocks::Dispatch& dispatch,
-                      const at::Tensor& outputs);
-  // Loss of n tokens from the `first`-th of the batch on; NaN where there is no next token. Logits [n, V] or undefined.
-  void tokens(const TokenRuns& runs, std::size_t first, std::span<const float> losses, const at::Tensor& logits);
+                      const at::Tensor& outputs) override;
+  void tokens(const TokenRuns& runs, std::size_t first, std::span<const float> losses,
+              const at::Tensor& logits) override;
 
   // Hands over the columns that are indexed by row and token; the caller adds those of the request.
   [[nodiscard]] Segment take_segment();
   // Sum and number of the losses that are known.
   [[nodiscard]] std::pair<double, std::size_t> loss_total() const;
-  // Whether anything asks for the output head.
-  [[nodiscard]] bool wants_head() const { return !loss_.empty() || !output_logits_.empty(); }
+  [[nodiscard]] bool wants_head() const override { return !loss_.empty() || !output_logits_.empty(); }
 
  private:
   template <typename Id>

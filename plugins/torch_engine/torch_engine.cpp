@@ -9,12 +9,15 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 
 #include "core/base/process.h"
 #include "core/base/threads.h"
+#include "core/engine/sampling.h"
 #include "core/model/checkpoint.h"
 #include "core/trace/trace_file.h"
 #include "plugins/torch_engine/forward.h"
+#include "plugins/torch_engine/generate.h"
 #include "plugins/torch_engine/interrupt.h"
 #include "plugins/torch_engine/memory.h"
 #include "plugins/torch_engine/trace_output.h"
@@ -120,25 +123,45 @@ Expected<RunSummary> TorchEngine::run_on(const RunRequest& request, const WorkCo
   const at::ScalarType compute = request.compute_type == ComputeType::float32 ? at::kFloat : at::kBFloat16;
   const Residence residence = choose_residence(**checkpoint, request, *plan, *device);
   Weights weights(*checkpoint, compute, *device, residence);
+  RunSummary out;
+  std::optional<Generation> generation;
+  if (request.generate) {
+    if (auto ok = check_generate(*request.generate); !ok) return fail(ok.error());
+    const auto begin = std::chrono::steady_clock::now();
+    auto made = generate_tokens(request, *plan, **checkpoint, weights, work);
+    if (!made) return fail(made.error());
+    out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    generation = std::move(*made);
+    out.generated = generation->tokens;
+    plan = plan_run(generation->extended, spec);
+    if (!plan) return fail(plan.error());
+  }
+  const RunRequest& recorded = generation ? generation->extended : request;
   OutputSampler sampler(request.record.sampled_outputs, plan->rows.size());
-  const Trace head = trace_head(request, *plan, **checkpoint);
+  const Trace head = trace_head(recorded, *plan, **checkpoint);
   auto writer = TraceWriter::create(request.out, head, plan->tokens);
   if (!writer) return fail(writer.error());
 
-  RunSummary out;
   double loss_sum = 0;
   std::size_t loss_count = 0;
   for (const SequenceGroup& group : plan->groups) {
     Recorder recorder(request.record, *plan, group, spec.vocabulary,
                       request.record.sampled_outputs > 0 ? &sampler : nullptr);
-    const auto begin = std::chrono::steady_clock::now();
-    if (auto done = run_group(request, *plan, group, spec, weights, &recorder, work); !done) return fail(done.error());
-    out.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    if (generation) {
+      for (std::size_t s = group.first_sequence; s < group.first_sequence + group.sequences; ++s) {
+        generation->logs[s].replay(recorder, plan->sequences[s].first_token - group.first_token);
+      }
+    } else {
+      const auto begin = std::chrono::steady_clock::now();
+      auto done = run_group(request, *plan, group, spec, weights, &recorder, work);
+      if (!done) return fail(done.error());
+      out.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    }
     const auto [sum, count] = recorder.loss_total();
     loss_sum += sum;
     loss_count += count;
     Segment segment = recorder.take_segment();
-    add_request_columns(request, *plan, group, head, segment);
+    add_request_columns(recorded, *plan, group, head, segment);
     if (auto done = writer->append(segment); !done) return fail(done.error());
   }
   if (auto fault = (*checkpoint)->fault()) return fail(*fault);

@@ -82,6 +82,7 @@ Trace trace_head(const RunRequest& request, const RunPlan& plan, const Checkpoin
 void add_request_columns(const RunRequest& request, const RunPlan& plan, const SequenceGroup& group, const Trace& head,
                          Segment& segment) {
   std::vector<std::int32_t> ids, sequences, positions;
+  std::vector<std::uint8_t> phases;
   std::vector<std::int64_t> spans;
   std::map<std::string, std::vector<std::int32_t>> codes;
   std::int64_t text_offset = 0;
@@ -95,6 +96,7 @@ void add_request_columns(const RunRequest& request, const RunPlan& plan, const S
     for (std::size_t t = 0; t < planned.length; ++t) {
       sequences.push_back(static_cast<std::int32_t>(planned.input));
       positions.push_back(static_cast<std::int32_t>(t));
+      phases.push_back(t + sequence.generated < planned.length ? 0 : 1);  // prefill, decode
       const auto span = span_of(sequence, t);
       spans.push_back(span ? text_offset + span->first : -1);
       spans.push_back(span ? text_offset + span->second : -1);
@@ -112,7 +114,7 @@ void add_request_columns(const RunRequest& request, const RunPlan& plan, const S
   segment.token_ids = Column<std::int32_t>::own(std::move(ids));
   segment.sequence_ids = Column<std::int32_t>::own(std::move(sequences));
   segment.positions = Column<std::int32_t>::own(std::move(positions));
-  segment.phases = Column<std::uint8_t>::own(std::vector<std::uint8_t>(group.tokens, 0));  // all prefill
+  segment.phases = Column<std::uint8_t>::own(std::move(phases));
   if (!head.text.empty()) segment.text_spans = Column<std::int64_t>::own(std::move(spans));
   for (auto& [name, column] : codes) {
     segment.tags[name] = TagColumn{head.info->tag_names.at(name), Column<std::int32_t>::own(std::move(column)), {}};

@@ -52,17 +52,18 @@ at::Tensor mask(const AttentionShape& shape, std::int64_t begin, std::int64_t ro
 
 // q, k [batch, heads, length, D], v [batch, heads, length, value] with equal head counts → [batch, heads, length,
 // value].
+// Queries stand at the end: the first one is at position keys − queries.
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionShape& shape,
                   const at::Tensor& sinks, const Interrupt& interrupt) {
-  const std::int64_t length = q.size(2);
+  const std::int64_t length = q.size(2), offset = k.size(2) - length;
   const double scale = score_scale(shape);
   std::vector<at::Tensor> blocks;
   for (std::int64_t begin = 0; begin < length; begin += query_block) {
     if (interrupt) interrupt();
     const std::int64_t rows = std::min(query_block, length - begin);
-    const std::int64_t first = first_key(shape, begin), keys = begin + rows - first;
+    const std::int64_t first = first_key(shape, offset + begin), keys = offset + begin + rows - first;
     at::Tensor scores = at::matmul(q.narrow(2, begin, rows), k.narrow(2, first, keys).transpose(2, 3)) * scale;
-    scores = scores + mask(shape, begin, rows, first, keys, scores.options());
+    scores = scores + mask(shape, offset + begin, rows, first, keys, scores.options());
     if (sinks.defined()) {
       // One more column that takes a share and has no value.
       const at::Tensor column =
@@ -87,11 +88,12 @@ struct Heads {
   at::Tensor q, k, v;
 };
 
-// Attention without gradients on the CPU: one task per sequence and head, which no thread has to share.
+// Attention without gradients on the CPU: one task per sequence and head, which no thread has to share. More keys than
+// queries: one sequence, whose queries stand at its end.
 at::Tensor attend_heads(const Heads& in, const AttentionShape& shape, const at::Tensor& sinks,
                         const PackedSequences& sequences, const Interrupt& interrupt) {
   const double scale = score_scale(shape);
-  const std::int64_t dim = shape.head_dim, value = shape.value_dim();
+  const std::int64_t dim = shape.head_dim, value = shape.value_dim(), offset = in.k.size(0) - in.q.size(0);
   std::vector<std::int64_t> first{0};
   for (const std::int64_t length : sequences.lengths) first.push_back(first.back() + length);
   at::Tensor out = at::empty({in.q.size(0), shape.heads * value}, in.q.options());
@@ -100,22 +102,22 @@ at::Tensor attend_heads(const Heads& in, const AttentionShape& shape, const at::
     const std::int64_t head = task % shape.heads, from = first[static_cast<std::size_t>(task / shape.heads)];
     const std::int64_t length = first[static_cast<std::size_t>(task / shape.heads) + 1] - from;
     const std::int64_t kv_head = head / (shape.heads / shape.kv_heads);
-    const auto part = [&](const at::Tensor& all, std::int64_t h, std::int64_t width) {
-      return all.narrow(0, from, length).narrow(1, h * width, width);
+    const auto part = [&](const at::Tensor& all, std::int64_t rows, std::int64_t h, std::int64_t width) {
+      return all.narrow(0, from, rows).narrow(1, h * width, width);
     };
-    const at::Tensor query = part(in.q, head, dim), keys = part(in.k, kv_head, dim),
-                     values = part(in.v, kv_head, value);
-    at::Tensor mixed = part(out, head, value);
+    const at::Tensor query = part(in.q, length, head, dim), keys = part(in.k, offset + length, kv_head, dim);
+    const at::Tensor values = part(in.v, offset + length, kv_head, value);
+    at::Tensor mixed = part(out, length, head, value);
     std::optional<float> sink;
     if (sinks.defined()) sink = sinks.data_ptr<float>()[head];
     for (std::int64_t begin = 0; begin < length; begin += query_block) {
       if (interrupt) interrupt();
-      const std::int64_t rows = std::min(query_block, length - begin);
-      const std::int64_t low = first_key(shape, begin), seen = begin + rows - low;
+      const std::int64_t rows = std::min(query_block, length - begin), at = offset + begin;
+      const std::int64_t low = first_key(shape, at), seen = at + rows - low;
       at::Tensor scores = at::mm(query.narrow(0, begin, rows), keys.narrow(0, low, seen).t());
       kernels::causal_softmax(
-          scores, scale, sink, [&](std::int64_t row) { return first_key(shape, begin + row) - low; },
-          [&](std::int64_t row) { return begin + row + 1 - low; });
+          scores, scale, sink, [&](std::int64_t row) { return first_key(shape, at + row) - low; },
+          [&](std::int64_t row) { return at + row + 1 - low; });
       at::Tensor place = mixed.narrow(0, begin, rows);
       at::mm_out(place, scores, values.narrow(0, low, seen));
     }
@@ -126,10 +128,15 @@ at::Tensor attend_heads(const Heads& in, const AttentionShape& shape, const at::
 // The same with tensor operations, which have gradients and run on any device.
 at::Tensor attend_packed(const Heads& in, const AttentionShape& shape, const at::Tensor& sinks,
                          const PackedSequences& sequences, const Interrupt& interrupt) {
-  const std::int64_t tokens = in.q.size(0), value = shape.value_dim(), repeat = shape.heads / shape.kv_heads;
-  const at::Tensor q = in.q.reshape({tokens, shape.heads, shape.head_dim});
-  const at::Tensor k = in.k.reshape({tokens, shape.kv_heads, shape.head_dim});
-  const at::Tensor v = in.v.reshape({tokens, shape.kv_heads, value});
+  const std::int64_t value = shape.value_dim(), repeat = shape.heads / shape.kv_heads;
+  const at::Tensor q = in.q.reshape({in.q.size(0), shape.heads, shape.head_dim});
+  const at::Tensor k = in.k.reshape({in.k.size(0), shape.kv_heads, shape.head_dim});
+  const at::Tensor v = in.v.reshape({in.v.size(0), shape.kv_heads, value});
+  if (k.size(0) > q.size(0)) {
+    const at::Tensor mixed = attend(by_head(q, 1, q.size(0), 1), by_head(k, 1, k.size(0), repeat),
+                                    by_head(v, 1, v.size(0), repeat), shape, sinks, interrupt);
+    return mixed.transpose(1, 2).reshape({q.size(0), shape.heads * value});
+  }
   // Runs of equal length are one batch, so that no padding is computed; the budget bounds a batch.
   std::vector<at::Tensor> parts;
   std::int64_t first = 0;
@@ -228,16 +235,33 @@ Heads project_latent(const at::Tensor& x, const AttentionWeights& w, const Atten
   return out;
 }
 
-// q of each token times ln(1 + ⌊(position + 1) / floor⌋) · scale + 1.
-at::Tensor tempered(const at::Tensor& q, const AttentionShape& shape, const PackedSequences& sequences) {
+// q of each token times ln(1 + ⌊(position + 1) / floor⌋) · scale + 1; positions begin at `first`.
+at::Tensor tempered(const at::Tensor& q, const AttentionShape& shape, const PackedSequences& sequences,
+                    std::int64_t first) {
   std::vector<float> factors;
   for (const std::int64_t length : sequences.lengths) {
-    for (std::int64_t p = 0; p < length; ++p) {
+    for (std::int64_t p = first; p < first + length; ++p) {
       const double steps = std::floor((static_cast<double>(p) + 1.0) / shape.temperature_floor);
       factors.push_back(static_cast<float>(std::log1p(steps) * shape.temperature_scale + 1.0));
     }
   }
   return q * at::tensor(factors).to(q.device()).unsqueeze(1);
+}
+
+}  // namespace
+
+namespace {
+
+// Adds rows to what is held, which grows by doubling.
+at::Tensor appended(at::Tensor& held, std::int64_t length, const at::Tensor& rows) {
+  const std::int64_t needed = length + rows.size(0);
+  if (!held.defined() || held.size(0) < needed) {
+    at::Tensor larger = at::empty({std::max<std::int64_t>(2 * length, needed + 64), rows.size(1)}, rows.options());
+    if (length > 0) larger.narrow(0, 0, length).copy_(held.narrow(0, 0, length));
+    held = larger;
+  }
+  held.narrow(0, length, rows.size(0)).copy_(rows);
+  return held.narrow(0, 0, needed);
 }
 
 }  // namespace
@@ -261,11 +285,17 @@ AttentionShape attention_shape(const ModelSpec& spec, const LayerSpec& layer) {
 }
 
 at::Tensor causal_attention(const at::Tensor& x, const AttentionWeights& weights, const AttentionShape& shape,
-                            const RopeTables& tables, const PackedSequences& sequences, const Interrupt& interrupt) {
+                            const RopeTables& tables, const PackedSequences& sequences, const Interrupt& interrupt,
+                            KvCache* cache) {
   // Norms, angles and scores are in float32 whatever the products' type is.
   Heads heads = shape.latent.kv_rank > 0 ? project_latent(x, weights, shape, tables, interrupt)
                                          : project(x, weights, shape, tables, interrupt);
-  if (shape.temperature_floor > 0.0) heads.q = tempered(heads.q, shape, sequences);
+  if (shape.temperature_floor > 0.0) heads.q = tempered(heads.q, shape, sequences, cache ? cache->length : 0);
+  if (cache) {
+    heads.k = appended(cache->k, cache->length, heads.k);
+    heads.v = appended(cache->v, cache->length, heads.v);
+    cache->length = heads.k.size(0);
+  }
   const at::Tensor mixed = kernels::usable(heads.q) && kernels::usable(heads.k)
                                ? attend_heads(heads, shape, weights.sinks, sequences, interrupt)
                                : attend_packed(heads, shape, weights.sinks, sequences, interrupt);

@@ -50,12 +50,20 @@ struct AttentionShape {
 // The shape of one layer of a model.
 [[nodiscard]] AttentionShape attention_shape(const ModelSpec& spec, const LayerSpec& layer);
 
+// Keys and values of the tokens of one sequence that went before, ready for use: [capacity, heads · D] and
+// [capacity, heads · value], float32. Empty tensors grow on first use.
+struct KvCache {
+  at::Tensor k, v;
+  std::int64_t length = 0;
+};
+
 // x [tokens, H] (already normed) → [tokens, H]. Projections plus biases; q and k normed, clipped, split in heads,
 // rotated; query head a uses key head a / (A/K); scores · scale, each token sees itself and what its window and chunk
 // hold before it, softmax in float32 with the sink's share left out. A sequence's values do not depend on what is
-// packed beside it. Differentiable in x and the weights.
+// packed beside it. With a cache there is one sequence: its tokens follow those in the cache and are added to it; the
+// tables are those of their positions. Differentiable in x and the weights, without a cache.
 at::Tensor causal_attention(const at::Tensor& x, const AttentionWeights& weights, const AttentionShape& shape,
-                            const RopeTables& tables, const PackedSequences& sequences,
-                            const Interrupt& interrupt = {});
+                            const RopeTables& tables, const PackedSequences& sequences, const Interrupt& interrupt = {},
+                            KvCache* cache = nullptr);
 
 }  // namespace moescope::blocks

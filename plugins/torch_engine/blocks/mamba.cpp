@@ -34,6 +34,16 @@ at::Tensor convolved(const at::Tensor& u, const MambaWeights& w, const PackedSeq
   return at::silu(out);
 }
 
+// The same for tokens that follow those in the cache.
+at::Tensor convolved_after(MambaCache& cache, const at::Tensor& u, const MambaWeights& w) {
+  const at::Tensor all = cache.inputs.defined() ? at::cat({cache.inputs, u}, 0) : u;
+  const std::int64_t before = all.size(0) - u.size(0);
+  const at::Tensor out = convolved(all, w, {{all.size(0)}}).narrow(0, before, u.size(0));
+  const std::int64_t kept = std::min(w.convolution.size(1) - 1, all.size(0));
+  cache.inputs = all.narrow(0, all.size(0) - kept, kept).contiguous();
+  return out;
+}
+
 // What the scan reads, all dense float32 on the CPU.
 struct Scan {
   at::Tensor u, delta, b, c;  // [tokens, M], [tokens, M], [tokens, S], [tokens, S]
@@ -41,7 +51,9 @@ struct Scan {
 };
 
 // state = exp(Δ·A)·state + Δ·B·u; y = C·state + D·u. Channels are independent of each other.
-at::Tensor scanned(const Scan& s, const PackedSequences& sequences, const Interrupt& interrupt) {
+// `held` [M, S]: the state before the first token of the only sequence, and after its last; undefined = zeros.
+at::Tensor scanned(const Scan& s, const PackedSequences& sequences, const Interrupt& interrupt,
+                   const at::Tensor& held) {
   const std::int64_t inner = s.a.size(0), states = s.a.size(1);
   at::Tensor out = at::empty_like(s.u);
   const float *u = s.u.data_ptr<float>(), *delta = s.delta.data_ptr<float>(), *b = s.b.data_ptr<float>(),
@@ -51,16 +63,17 @@ at::Tensor scanned(const Scan& s, const PackedSequences& sequences, const Interr
   for (const std::int64_t length : sequences.lengths) {
     if (interrupt) interrupt();
     at::parallel_for(0, inner, 16, [&](std::int64_t begin, std::int64_t end) {
-      std::vector<float> state(static_cast<std::size_t>(states));
+      std::vector<float> zeros(static_cast<std::size_t>(states));
       for (std::int64_t m = begin; m < end; ++m) {
-        std::fill(state.begin(), state.end(), 0.0F);
+        std::fill(zeros.begin(), zeros.end(), 0.0F);
+        float* state = held.defined() ? held.data_ptr<float>() + m * states : zeros.data();
         for (std::int64_t t = first; t < first + length; ++t) {
           const float step = delta[t * inner + m], value = u[t * inner + m];
           float sum = d[m] * value;
           for (std::int64_t n = 0; n < states; ++n) {
-            float& held = state[static_cast<std::size_t>(n)];
-            held = std::exp(step * a[m * states + n]) * held + step * b[t * states + n] * value;
-            sum += c[t * states + n] * held;
+            float& one = state[n];
+            one = std::exp(step * a[m * states + n]) * one + step * b[t * states + n] * value;
+            sum += c[t * states + n] * one;
           }
           y[t * inner + m] = sum;
         }
@@ -74,11 +87,12 @@ at::Tensor scanned(const Scan& s, const PackedSequences& sequences, const Interr
 }  // namespace
 
 at::Tensor mamba_mixer(const at::Tensor& x, const MambaWeights& w, double norm_epsilon,
-                       const PackedSequences& sequences, const Interrupt& interrupt) {
+                       const PackedSequences& sequences, const Interrupt& interrupt, MambaCache* cache) {
   const std::int64_t inner = w.a_log.size(0), states = w.a_log.size(1), rank = w.dt.size(1);
   const at::Tensor both = product(x, w.in, w.in_bias);
   if (interrupt) interrupt();
-  const at::Tensor u = convolved(both.narrow(1, 0, inner), w, sequences);
+  const at::Tensor u =
+      cache ? convolved_after(*cache, both.narrow(1, 0, inner), w) : convolved(both.narrow(1, 0, inner), w, sequences);
   const at::Tensor parts = product(u.to(x.scalar_type()), w.x, {});
   const at::Tensor step = rms_norm(parts.narrow(1, 0, rank).contiguous(), w.dt_norm, norm_epsilon);
   Scan scan;
@@ -89,7 +103,8 @@ at::Tensor mamba_mixer(const at::Tensor& x, const MambaWeights& w, double norm_e
   scan.c = ready(rms_norm(parts.narrow(1, rank + states, states).contiguous(), w.c_norm, norm_epsilon));
   scan.a = ready(at::neg(at::exp(w.a_log)));
   scan.d = ready(w.d);
-  const at::Tensor y = scanned(scan, sequences, interrupt).to(x.device());
+  if (cache && !cache->state.defined()) cache->state = at::zeros({inner, states}, scan.u.options());
+  const at::Tensor y = scanned(scan, sequences, interrupt, cache ? cache->state : at::Tensor()).to(x.device());
   const at::Tensor gated = y * at::silu(both.narrow(1, inner, inner));
   if (interrupt) interrupt();
   return product(gated.to(x.scalar_type()), w.out, w.out_bias);

@@ -19,9 +19,16 @@ struct MambaWeights {
   at::Tensor dt_norm, b_norm, c_norm;        // [R], [S], [S]
 };
 
+// What a sequence's next token needs of those before it: the last c − 1 inputs of the convolution [≤ c − 1, M] and the
+// state [M, S], float32 on the CPU. Undefined = nothing came before.
+struct MambaCache {
+  at::Tensor inputs, state;
+};
+
 // x [tokens, H] (already normed) → [tokens, H]; the state starts at zero in each sequence (reference:
-// checkpoints, 4.14). Not differentiable: the scan is a loop on the CPU.
+// checkpoints, 4.14). With a cache there is one sequence, which goes on from it and leaves what its next token needs.
+// Not differentiable: the scan is a loop on the CPU.
 at::Tensor mamba_mixer(const at::Tensor& x, const MambaWeights& weights, double norm_epsilon,
-                       const PackedSequences& sequences, const Interrupt& interrupt = {});
+                       const PackedSequences& sequences, const Interrupt& interrupt = {}, MambaCache* cache = nullptr);
 
 }  // namespace moescope::blocks

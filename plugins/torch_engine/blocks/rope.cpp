@@ -29,18 +29,23 @@ RopeTables rope_tables(const at::Tensor& positions, std::int64_t head_dim, doubl
   return RopeTables{at::cos(angle), at::sin(angle), false};
 }
 
+RopeTables rope_tables_at(const RopeSpec& spec, std::uint32_t max_positions, std::int64_t first, std::int64_t count,
+                          at::Device device) {
+  const at::TensorOptions wide = at::TensorOptions().dtype(at::kFloat);
+  const RopeFrequencies f = rope_frequencies(spec, max_positions, static_cast<std::uint64_t>(first + count));
+  const at::Tensor angle = at::outer(at::arange(first, first + count, wide), at::tensor(f.inverse, wide));
+  return RopeTables{(at::cos(angle) * f.factor).to(device), (at::sin(angle) * f.factor).to(device), spec.interleaved};
+}
+
 RopeTables rope_tables(const RopeSpec& spec, std::uint32_t max_positions, const std::vector<std::int64_t>& lengths,
                        at::Device device) {
-  const at::TensorOptions wide = at::TensorOptions().dtype(at::kFloat);
   std::vector<at::Tensor> cos, sin;
   for (const std::int64_t length : lengths) {
-    const RopeFrequencies f = rope_frequencies(spec, max_positions, static_cast<std::uint64_t>(length));
-    const at::Tensor inverse = at::tensor(f.inverse, wide);
-    const at::Tensor angle = at::outer(at::arange(length, wide), inverse);
-    cos.push_back(at::cos(angle) * f.factor);
-    sin.push_back(at::sin(angle) * f.factor);
+    const RopeTables one = rope_tables_at(spec, max_positions, 0, length, device);
+    cos.push_back(one.cos);
+    sin.push_back(one.sin);
   }
-  return RopeTables{at::cat(cos, 0).to(device), at::cat(sin, 0).to(device), spec.interleaved};
+  return RopeTables{at::cat(cos, 0), at::cat(sin, 0), spec.interleaved};
 }
 
 at::Tensor rope(const at::Tensor& x, const RopeTables& tables, std::int64_t first) {

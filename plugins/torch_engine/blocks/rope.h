@@ -23,6 +23,10 @@ RopeTables rope_tables(const at::Tensor& positions, std::int64_t head_dim, doubl
 RopeTables rope_tables(const RopeSpec& spec, std::uint32_t max_positions, const std::vector<std::int64_t>& lengths,
                        at::Device device);
 
+// For `count` tokens of one sequence from position `first` on, as one sequence of first + count tokens has them.
+RopeTables rope_tables_at(const RopeSpec& spec, std::uint32_t max_positions, std::int64_t first, std::int64_t count,
+                          at::Device device);
+
 // x [tokens, heads, D] with D at least the tables' dims, rotated from number `first` of each head on; the rest passes.
 // Half split: y[i] = x[i]·cos − x[i+d/2]·sin, y[i+d/2] = x[i+d/2]·cos + x[i]·sin. Differentiable in x.
 at::Tensor rope(const at::Tensor& x, const RopeTables& tables, std::int64_t first = 0);

@@ -119,5 +119,36 @@ TEST(CliCapture, WrongInputsAreToldBeforeAnythingRuns) {
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 
+TEST(CliGenerate, ContinuesAPromptAndRecordsBothPhases) {
+  const TemporaryFolder folder;
+  const std::string out = folder.file("g.routes.safetensors");
+  const std::vector<std::string> call{"generate", golden,         "--ids", "1,2,3", "--max-tokens",
+                                      "6",        "--keep-going", "--out", out,     "--json"};
+  const Outcome outcome = run_cli(call);
+  if (!has_engine()) {
+    EXPECT_EQ(outcome.code, 3);
+    return;
+  }
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto summary = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(summary.at("generated").at(0).size(), 6U);
+  EXPECT_THAT(outcome.err, HasSubstr("9 tokens, 6 of them generated"));
+  const auto trace = read_trace(out);
+  ASSERT_TRUE(trace.has_value());
+  const Segment& segment = *trace->segments.at(0);
+  EXPECT_EQ(segment.phases[2], 0);
+  EXPECT_EQ(segment.phases[3], 1);
+  EXPECT_EQ(run_cli(call).code, 1);  // the file exists
+}
+
+TEST(CliAnalyze, WeightsOfACheckpointAreAnalysed) {
+  const Outcome card = run_cli({"analyze", golden, "--analysis", "model_card"});
+  ASSERT_EQ(card.code, 0) << card.err;
+  EXPECT_THAT(card.out, HasSubstr("routed experts"));
+  const Outcome wrong = run_cli({"analyze", golden, "--analysis", "expert_spectra", "--param", "layer=7"});
+  EXPECT_EQ(wrong.code, 1);
+  EXPECT_THAT(wrong.err, HasSubstr("layer 7 has no experts, or does not exist"));
+}
+
 }  // namespace
 }  // namespace moescope::test
