@@ -1,7 +1,6 @@
 #include "core/model/tokenization/sentencepiece_tokenizer.h"
 
 #include <fmt/format.h>
-#include <sentencepiece_processor.h>
 
 #include "core/model/json_file.h"
 #include "core/model/tokenization/added_tokens.h"
@@ -9,6 +8,7 @@
 #include "core/model/tokenization/json_access.h"
 #include "core/model/tokenization/pipeline.h"
 #include "core/model/tokenization/sentencepiece_file.h"
+#include "core/model/tokenization/sentencepiece_module.h"
 
 namespace moescope::tokenization {
 namespace {
@@ -23,11 +23,9 @@ class SentencePieceTokenizer final : public Tokenizer {
     const auto facts = check_sentencepiece(model);
     if (!facts) return fail(facts.error());
     std::shared_ptr<SentencePieceTokenizer> out(new SentencePieceTokenizer);
-    const auto status = out->processor_.LoadFromSerializedProto({model.data(), model.size()});
-    if (!status.ok()) {
-      return fail(ErrorKind::input, fmt::format("the SentencePiece model cannot be used: {}", status.message()), {},
-                  "Copy or download the file again");
-    }
+    auto loaded = load_sentencepiece_model(model);
+    if (!loaded) return fail(loaded.error());
+    out->model_ = std::move(*loaded);
     out->facts_ = *facts;
     if (auto read = out->read_control_pieces(); !read) return fail(read.error());
     out->read_template(file.parent_path() / "tokenizer_config.json");
@@ -68,9 +66,7 @@ class SentencePieceTokenizer final : public Tokenizer {
     const std::string text = token_text(id);
     return control_.find(id) != nullptr ? text : decoder_.bytes_of(text);
   }
-  std::string token_text(std::int32_t id) const override {
-    return known(id) ? processor_.IdToPiece(id) : std::string();
-  }
+  std::string token_text(std::int32_t id) const override { return known(id) ? model_->piece(id) : std::string(); }
   std::size_t vocabulary_size() const override { return facts_.pieces; }
   std::string description() const override {
     return fmt::format("SentencePiece {}, {} tokens", facts_.kind, facts_.pieces);
@@ -78,19 +74,22 @@ class SentencePieceTokenizer final : public Tokenizer {
 
  private:
   SentencePieceTokenizer() = default;
-  sentencepiece::SentencePieceProcessor processor_;
+  std::unique_ptr<const SentencePieceModel> model_;
   SentencePieceFacts facts_;
   AddedTokens control_;
   Decoder decoder_;
   std::optional<std::int32_t> begin_, end_;
 
-  [[nodiscard]] bool known(std::int32_t id) const { return id >= 0 && id < processor_.GetPieceSize(); }
+  [[nodiscard]] bool known(std::int32_t id) const { return id >= 0 && id < model_->size(); }
 
   Expected<void> read_control_pieces() {
     Json list = Json::array();
-    for (int id = 0; id < processor_.GetPieceSize(); ++id) {
-      if (!processor_.IsControl(id) && !processor_.IsUnknown(id)) continue;
-      list.push_back({{"id", static_cast<std::uint32_t>(id)}, {"content", processor_.IdToPiece(id)}, {"special", true}, {"normalized", false}});
+    for (std::int32_t id = 0; id < model_->size(); ++id) {
+      if (!model_->is_control(id) && !model_->is_unknown(id)) continue;
+      list.push_back({{"id", static_cast<std::uint32_t>(id)},
+                      {"content", model_->piece(id)},
+                      {"special", true},
+                      {"normalized", false}});
     }
     auto added = AddedTokens::from_json(list, Normalizer());
     if (!added) return fail(added.error());
@@ -107,8 +106,8 @@ class SentencePieceTokenizer final : public Tokenizer {
       auto parsed = text ? parse_json_text(*text, config) : fail(text.error());
       if (parsed) json = std::move(*parsed);
     }
-    if (known(processor_.bos_id()) && bool_or(json, "add_bos_token", true)) begin_ = processor_.bos_id();
-    if (known(processor_.eos_id()) && bool_or(json, "add_eos_token", false)) end_ = processor_.eos_id();
+    if (known(model_->begin_id()) && bool_or(json, "add_bos_token", true)) begin_ = model_->begin_id();
+    if (known(model_->end_id()) && bool_or(json, "add_eos_token", false)) end_ = model_->end_id();
   }
 
   [[nodiscard]] Json decoder_json() const {
@@ -132,22 +131,17 @@ class SentencePieceTokenizer final : public Tokenizer {
 
   Expected<void> encode_part(const AlignedText& text, const TextPart& part, Encoding& out) const {
     const std::string_view input = std::string_view(text.text()).substr(part.begin, part.end - part.begin);
-    sentencepiece::ImmutableSentencePieceText pieces;
-    const auto status = processor_.Encode({input.data(), input.size()}, pieces.mutable_proto());
-    if (!status.ok()) {
-      return fail(ErrorKind::input, fmt::format("SentencePiece cannot encode the text: {}", status.message()));
+    std::vector<SentencePiecePart> all;
+    if (const std::string wrong = model_->encode(input, all); !wrong.empty()) {
+      return fail(ErrorKind::input, "SentencePiece cannot encode the text: " + wrong);
     }
-    const auto all = pieces.pieces();
     for (std::size_t i = 0; i < all.size(); ++i) {
       // The bytes of one character share its range, which the library gives to the last of them.
       std::size_t last = i;
-      while (last + 1 < all.size() && processor_.IsByte(static_cast<int>(all[last].id())) &&
-             all[last].begin() == all[last].end()) {
-        ++last;
-      }
-      out.ids.push_back(static_cast<std::int32_t>(all[i].id()));
-      out.tokens.push_back(all[i].piece());
-      out.bytes.push_back(range(text, part.begin + all[i].begin(), part.begin + all[last].end()));
+      while (last + 1 < all.size() && model_->is_byte(all[last].id) && all[last].begin == all[last].end) ++last;
+      out.ids.push_back(all[i].id);
+      out.tokens.push_back(all[i].piece);
+      out.bytes.push_back(range(text, part.begin + all[i].begin, part.begin + all[last].end));
     }
     return {};
   }
@@ -166,12 +160,11 @@ class SentencePieceTokenizer final : public Tokenizer {
 
 Expected<std::shared_ptr<const Tokenizer>> load_sentencepiece(std::string_view model,
                                                               const std::filesystem::path& file) {
-  // The library answers some models with exceptions.
   try {
     auto tokenizer = SentencePieceTokenizer::load(model, file);
-    if (!tokenizer) tokenizer.error().where = file.string();
+    if (!tokenizer && tokenizer.error().where.empty()) tokenizer.error().where = file.string();
     return tokenizer;
-  } catch (const std::exception& e) {
+  } catch (const nlohmann::json::exception& e) {
     return fail(ErrorKind::input, fmt::format("the SentencePiece model cannot be used: {}", e.what()), file.string(),
                 "Copy or download the file again");
   }
