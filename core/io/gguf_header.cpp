@@ -181,55 +181,53 @@ class Parser {
     return true;
   }
 
-  Expected<void> read_scalar(GgufValue& out) {
-    bool whole = true;
-    switch (out.type) {
+  // Calls `read` with the file's type and our own of a type of numbers; false when it is none, or at the end.
+  template <typename Read>
+  static bool as_number(GgufType type, const Read& read) {
+    switch (type) {
       case GgufType::u8:
-        whole = number<std::uint8_t, std::int64_t>(out);
-        break;
+        return read.template operator()<std::uint8_t, std::int64_t>();
       case GgufType::i8:
-        whole = number<std::int8_t, std::int64_t>(out);
-        break;
+        return read.template operator()<std::int8_t, std::int64_t>();
       case GgufType::u16:
-        whole = number<std::uint16_t, std::int64_t>(out);
-        break;
+        return read.template operator()<std::uint16_t, std::int64_t>();
       case GgufType::i16:
-        whole = number<std::int16_t, std::int64_t>(out);
-        break;
+        return read.template operator()<std::int16_t, std::int64_t>();
       case GgufType::u32:
-        whole = number<std::uint32_t, std::int64_t>(out);
-        break;
+        return read.template operator()<std::uint32_t, std::int64_t>();
       case GgufType::i32:
-        whole = number<std::int32_t, std::int64_t>(out);
-        break;
+        return read.template operator()<std::int32_t, std::int64_t>();
       case GgufType::i64:
-        whole = number<std::int64_t, std::int64_t>(out);
-        break;
+        return read.template operator()<std::int64_t, std::int64_t>();
       case GgufType::u64:
-        whole = number<std::uint64_t, std::uint64_t>(out);
-        break;
+        return read.template operator()<std::uint64_t, std::uint64_t>();
       case GgufType::f32:
-        whole = number<float, double>(out);
-        break;
+        return read.template operator()<float, double>();
       case GgufType::f64:
-        whole = number<double, double>(out);
-        break;
-      case GgufType::boolean: {
-        const auto byte = in_.read<std::uint8_t>();
-        if (byte && *byte > 1) return problem("a boolean is neither 0 nor 1");
-        out.value = byte == 1;
-        whole = byte.has_value();
-        break;
-      }
-      case GgufType::text: {
-        auto text = read_text();
-        if (!text) return fail(text.error());
-        out.value = std::move(*text);
-        break;
-      }
+        return read.template operator()<double, double>();
+      case GgufType::boolean:
+      case GgufType::text:
       case GgufType::array:
         break;
     }
+    return false;
+  }
+
+  Expected<void> read_scalar(GgufValue& out) {
+    if (out.type == GgufType::boolean) {
+      const auto byte = in_.read<std::uint8_t>();
+      if (!byte) return cut_off();
+      if (*byte > 1) return problem("a boolean is neither 0 nor 1");
+      out.value = *byte == 1;
+      return {};
+    }
+    if (out.type == GgufType::text) {
+      auto text = read_text();
+      if (!text) return fail(text.error());
+      out.value = std::move(*text);
+      return {};
+    }
+    const bool whole = as_number(out.type, [&]<typename Number, typename Held>() { return number<Number, Held>(out); });
     return whole ? Expected<void>{} : cut_off();
   }
 
@@ -250,45 +248,10 @@ class Parser {
     if (array_elements_ > gguf_limit::all_array_elements) {
       return problem(fmt::format("the metadata has more than {} array elements", gguf_limit::all_array_elements));
     }
-    bool whole = true;
-    switch (out.element) {
-      case GgufType::u8:
-        whole = numbers<std::uint8_t, std::int64_t>(out, *count);
-        break;
-      case GgufType::i8:
-        whole = numbers<std::int8_t, std::int64_t>(out, *count);
-        break;
-      case GgufType::u16:
-        whole = numbers<std::uint16_t, std::int64_t>(out, *count);
-        break;
-      case GgufType::i16:
-        whole = numbers<std::int16_t, std::int64_t>(out, *count);
-        break;
-      case GgufType::u32:
-        whole = numbers<std::uint32_t, std::int64_t>(out, *count);
-        break;
-      case GgufType::i32:
-        whole = numbers<std::int32_t, std::int64_t>(out, *count);
-        break;
-      case GgufType::i64:
-        whole = numbers<std::int64_t, std::int64_t>(out, *count);
-        break;
-      case GgufType::u64:
-        whole = numbers<std::uint64_t, std::uint64_t>(out, *count);
-        break;
-      case GgufType::f32:
-        whole = numbers<float, double>(out, *count);
-        break;
-      case GgufType::f64:
-        whole = numbers<double, double>(out, *count);
-        break;
-      case GgufType::boolean:
-        return read_booleans(out, *count);
-      case GgufType::text:
-        return read_texts(out, *count);
-      case GgufType::array:
-        break;
-    }
+    if (out.element == GgufType::boolean) return read_booleans(out, *count);
+    if (out.element == GgufType::text) return read_texts(out, *count);
+    const bool whole =
+        as_number(out.element, [&]<typename Number, typename Held>() { return numbers<Number, Held>(out, *count); });
     return whole ? Expected<void>{} : cut_off();
   }
 

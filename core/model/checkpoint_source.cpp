@@ -63,6 +63,8 @@ Expected<CheckpointSource> gguf_source(const fs::path& file) {
   const bool named =
       name != nullptr && name->text() != nullptr && !name->text()->empty() && is_valid_utf8(*name->text());
   out.name = named ? *name->text() : file.stem().string();
+  // "model.gguf" says nothing; its folder does.
+  if (out.name == "model" && file.has_parent_path()) out.name = file.parent_path().filename().string();
   // All that stands before the first tensor.
   const auto bytes = gguf->files.front()->bytes();
   std::uint64_t header = bytes.size();

@@ -13,6 +13,7 @@ namespace {
 struct GoldenCase {
   std::string folder;
   bool streamed = false;
+  bool gguf = false;
 };
 
 std::vector<GoldenCase> golden_cases() {
@@ -23,6 +24,11 @@ std::vector<GoldenCase> golden_cases() {
         "qwen2_moe", "qwen3_moe", "qwen3_moe_fused_v5"}) {
     out.push_back({folder, false});
     out.push_back({folder, true});
+  }
+  for (const char* folder : {"deepseek_v2", "deepseek_v2_yarn", "deepseek_v3", "glm4_moe", "granitemoe", "mixtral",
+                             "olmoe", "qwen2_moe", "qwen3_moe"}) {
+    out.push_back({folder, false, true});
+    out.push_back({folder, true, true});
   }
   return out;
 }
@@ -36,7 +42,7 @@ TEST_P(EngineFamilies, GiveTheReferencesRoutingAndLogits) {
   const auto values = [&](const std::string& name) { return engine_test::values_of<float>(*expected->find(name)); };
   const auto wide = engine_test::values_of<std::int64_t>(*expected->find("input_ids"));
   RunRequest request;
-  request.checkpoint = folder;
+  request.checkpoint = GetParam().gguf ? folder + "/model.gguf" : folder;
   request.sequences = {{{wide.begin(), wide.end()}, "", {}, {}}};
   request.record.router_logits = true;
   request.record.output_logits = true;
@@ -77,7 +83,7 @@ TEST_P(EngineFamilies, GiveTheReferencesRoutingAndLogits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, EngineFamilies, ::testing::ValuesIn(golden_cases()), [](const auto& one) {
-  return one.param.folder + (one.param.streamed ? "_streamed" : "_resident");
+  return one.param.folder + (one.param.gguf ? "_gguf" : "") + (one.param.streamed ? "_streamed" : "_resident");
 });
 
 }  // namespace
