@@ -141,7 +141,7 @@ TEST(CliGenerate, ContinuesAPromptAndRecordsBothPhases) {
   EXPECT_EQ(run_cli(call).code, 1);  // the file exists
 }
 
-TEST(CliAnalyze, WeightsOfACheckpointAreAnalysed) {
+TEST(CliWeights, OfACheckpointAreAnalysed) {
   const Outcome card = run_cli({"analyze", golden, "--analysis", "model_card"});
   ASSERT_EQ(card.code, 0) << card.err;
   EXPECT_THAT(card.out, HasSubstr("routed experts"));
