@@ -33,6 +33,8 @@ int run(int argc, char** argv) {
   add_session(app, chosen);
   add_script(app, chosen);
   add_synth(app, chosen);
+  add_compare(app, chosen);
+  add_bench(app, chosen);
   add_tokenize(app, chosen);
   add_detokenize(app, chosen);
   try {

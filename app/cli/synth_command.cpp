@@ -4,6 +4,7 @@
 #include "app/cli/commands.h"
 #include "app/cli/console.h"
 #include "core/model/synth.h"
+#include "core/trace/synth_trace.h"
 
 namespace moescope::cli {
 namespace {
@@ -27,11 +28,48 @@ Expected<void> run_synth_checkpoint(const SynthCommandOptions& given) {
   return {};
 }
 
+struct SynthTraceCommandOptions {
+  SynthTraceOptions synth;
+  std::string out;
+};
+
+Expected<void> run_synth_trace(const SynthTraceCommandOptions& options) {
+  const ProgressBar bar("Random trace");
+  if (auto done = write_synth_trace(options.synth, options.out, bar.work()); !done) return done;
+  std::error_code ignored;
+  const auto bytes = std::filesystem::file_size(options.out, ignored);
+  note(fmt::format("{}: {} tokens, {} layers of {} experts, {} per token, {}", options.out,
+                   with_commas(options.synth.tokens), options.synth.layers, options.synth.experts, options.synth.k,
+                   byte_words(ignored ? 0 : bytes)));
+  return {};
+}
+
+void add_synth_trace(CLI::App& synth, Chosen& chosen) {
+  const auto options = std::make_shared<SynthTraceCommandOptions>();
+  SynthTraceOptions& o = options->synth;
+  CLI::App* command = synth.add_subcommand("trace", "A structured random trace, written as a stream");
+  command->add_option("--out", options->out, "File to write, NAME.routes.safetensors")->required();
+  command->add_option("--tokens", o.tokens, "Tokens")->capture_default_str();
+  command->add_option("--layers", o.layers, "Router rows")->capture_default_str();
+  command->add_option("--experts", o.experts, "Experts per layer")->capture_default_str();
+  command->add_option("--k,--experts-per-token", o.k, "Experts chosen per token")->capture_default_str();
+  command->add_option("--sequence-length", o.sequence_length, "Tokens of a sequence")->capture_default_str();
+  command->add_option("--vocabulary", o.vocabulary, "Token ids")->capture_default_str();
+  command->add_option("--domains", o.domains, "Values of the tag domain, one for each sequence")->capture_default_str();
+  command->add_option("--zipf", o.zipf, "The i-th most popular expert is chosen as 1 / i^zipf")->capture_default_str();
+  command->add_option("--markov", o.markov, "Part of the slots that follow the row before")->capture_default_str();
+  command->add_option("--by-token", o.by_token, "Part of the slots that the token id decides")->capture_default_str();
+  command->add_option("--by-domain", o.by_domain, "Part of the slots that the domain decides")->capture_default_str();
+  command->add_option("--seed", o.seed, "The same seed gives the same trace on every machine")->capture_default_str();
+  command->callback([options, &chosen] { chosen.run = [options] { return run_synth_trace(*options); }; });
+}
+
 }  // namespace
 
 void add_synth(CLI::App& app, Chosen& chosen) {
-  CLI::App* synth = app.add_subcommand("synth", "Make random checkpoints, for tests and benchmarks");
+  CLI::App* synth = app.add_subcommand("synth", "Make random checkpoints and traces, for tests and benchmarks");
   synth->require_subcommand(1);
+  add_synth_trace(*synth, chosen);
   const auto options = std::make_shared<SynthCommandOptions>();
   SynthOptions& o = options->synth;
   CLI::App* command =

@@ -235,7 +235,7 @@ class Counting {
     auto done = options_.weighting == PairWeighting::pairs_over_k2 ? spread(observed) : count(observed);
     if (!done) return fail(done.error());
     if (options_.draws > 0) {
-      if (show_) show_(counts_);
+      if (show_ && selected() >= shown_early) show_(counts_);
       done = draw(observed);
     }
     if (!done) return fail(done.error());
@@ -243,12 +243,15 @@ class Counting {
   }
 
  private:
+  [[nodiscard]] std::size_t selected() const {
+    return input_.filter.mask.all() ? input_.trace.token_count() : input_.filter.mask.selected;
+  }
+
   // All pairs observed, a part of the tokens first where somebody watches.
   Expected<void> count(double until) {
     const std::size_t tokens = input_.trace.token_count();
-    const std::size_t selected = input_.filter.mask.all() ? tokens : input_.filter.mask.selected;
     std::vector<std::size_t> ends{tokens};
-    if (show_ && selected >= shown_early) ends = {tokens / 8 / 64 * 64, tokens / 2 / 64 * 64, tokens};
+    if (show_ && selected() >= shown_early) ends = {tokens / 8 / 64 * 64, tokens / 2 / 64 * 64, tokens};
     std::vector<kernels::PairCounts> tables;
     std::size_t begin = 0;
     for (const std::size_t end : ends) {

@@ -21,8 +21,8 @@ struct Computation {
   ResultPtr result;
   std::string packed;
 
-  Expected<void> run(const WorkContext& work) {
-    auto computed = run_analysis(analysis, *trace, filter, params, work);
+  Expected<void> run(const WorkContext& work, const std::function<void(Result)>& partial = {}) {
+    auto computed = run_analysis(analysis, *trace, filter, params, work, partial);
     if (!computed) return fail(computed.error());
     result = std::make_shared<const Result>(std::move(*computed));
     if (!key.empty()) packed = pack_result(*result).value_or("");
@@ -69,7 +69,14 @@ void Workbench::request_result(const std::string& slot, const std::string& analy
   work->filter = state.filter;
   const AnalysisSpec* spec = find_analysis(analysis);
   state.jobs.start({spec ? spec->title : analysis, slot, JobLane::pool,
-                    [work](const WorkContext& context) { return work->run(context); },
+                    [&state, work, ready](const WorkContext& context) {
+                      return work->run(context, [&state, ready, cancel = context.cancel](Result part) {
+                        auto shown = std::make_shared<const Result>(std::move(part));
+                        state.queue.post([ready, cancel, shown = std::move(shown)] {
+                          if (!cancel.cancelled()) ready(ResultPtr(shown));
+                        });
+                      });
+                    },
                     [&state, work, ready = std::move(ready)](const Expected<void>& outcome) {
                       if (!outcome) return ready(fail(outcome.error()));
                       keep(state, *work);

@@ -114,7 +114,8 @@ class MOESCOPE_API Workbench {
 
   // A Result for the active trace and filter: from memory, from the session's cache, or computed in a job. `ready` is
   // called on the main thread, at once when it is cached; a newer request with the same `slot` makes an older one stale
-  // (its callback never comes).
+  // (its callback never comes). Over a large trace it may be called before with Results of a part of the tokens or
+  // without intervals, which say so in their first caveat.
   using ResultReady = std::function<void(const Expected<ResultPtr>&)>;
   void request_result(const std::string& slot, const std::string& analysis, const nlohmann::json& params,
                       ResultReady ready);

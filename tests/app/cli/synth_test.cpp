@@ -54,5 +54,31 @@ TEST(CliSynth, CtrlCStopsItAndLeavesNoFile) {
   EXPECT_TRUE(std::filesystem::is_empty(folder.file("model")));
 }
 
+TEST(CliSynth, ATraceIsMadeMeasuredAndComparedWithAnother) {
+  const TemporaryFolder folder;
+  const std::string one = folder.file("one.routes.safetensors"), two = folder.file("two.routes.safetensors");
+  const auto make = [](const std::string& out, const char* zipf) {
+    return run_cli({"synth", "trace", "--layers", "3", "--experts", "16", "--k", "2", "--tokens", "3000", "--zipf",
+                    zipf, "--out", out});
+  };
+  const Outcome made = make(one, "0.5");
+  ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_THAT(made.err, HasSubstr("3,000 tokens, 3 layers of 16 experts"));
+  ASSERT_EQ(make(two, "1.5").code, 0);
+  const Outcome bench = run_cli({"bench", one, "--repeats", "1", "--json"});
+  ASSERT_EQ(bench.code, 0) << bench.err;
+  EXPECT_THAT(bench.out, HasSubstr("\"portable\""));
+  const Outcome same = run_cli({"compare", one, one});
+  ASSERT_EQ(same.code, 0) << same.err;
+  EXPECT_THAT(same.out, HasSubstr("3000 of 3000 and 3000 tokens are aligned"));
+  EXPECT_THAT(same.out, HasSubstr("1.000"));
+  EXPECT_THAT(same.out, Not(HasSubstr("Who moved")));
+  const Outcome other = run_cli({"compare", one, two, "--out", folder.file("c.json")});
+  ASSERT_EQ(other.code, 0) << other.err;
+  EXPECT_THAT(read_text(folder.file("c.json")), HasSubstr("rank_agreement"));
+  EXPECT_EQ(run_cli({"compare", one, two, "--row", "77"}).code, 1);
+  EXPECT_EQ(run_cli({"synth", "trace", "--k", "99", "--out", folder.file("x")}).code, 1);
+}
+
 }  // namespace
 }  // namespace moescope::test
