@@ -141,9 +141,9 @@ void read_tags(const Json& json, Fields& fields, TraceInfo& info, std::string& p
 }
 
 // The fields that have a meaning here, which is what is not carried along as unknown.
-constexpr std::array<std::string_view, 12> known_fields{"version",   "rows",        "id_space",     "rank_order",
-                                                        "selection", "weight_kind", "compute_type", "model",
-                                                        "source",    "tags",        "streams",      "approximate"};
+constexpr std::array<std::string_view, 13> known_fields{
+    "version", "rows",   "id_space", "rank_order", "selection",   "weight_kind", "compute_type",
+    "model",   "source", "tags",     "streams",    "approximate", "notes"};
 constexpr std::array<std::string_view, 3> known_model_fields{"name", "family", "config_hash"};
 constexpr std::array<std::string_view, 4> known_source_fields{"tool", "file", "hash", "notes"};
 constexpr std::array<std::string_view, 9> known_row_fields{"layer", "block",  "site",         "stream", "experts",
@@ -238,6 +238,7 @@ std::string trace_metadata_text(const TraceInfo& info) {
   if (!info.tag_names.empty()) out["tags"] = info.tag_names;
   if (!info.stream_names.empty()) out["streams"] = info.stream_names;
   if (info.approximate) out["approximate"] = *info.approximate;
+  if (!info.notes.empty()) out["notes"] = info.notes;
   put_back(info.unknown_fields, out);
   return out.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -299,6 +300,7 @@ Expected<TraceInfo> parse_trace_metadata(const std::string& text, const std::str
   }
   if (const Json* const tags = fields.get("tags")) read_tags(*tags, fields, info, problem);
   info.stream_names = fields.texts("streams");
+  info.notes = fields.texts("notes");
   if (fields.get("approximate") != nullptr) info.approximate = fields.text("approximate");
   if (!problem.empty()) return fail(ErrorKind::input, "the trace's metadata is wrong: " + problem, where, correct);
   info.unknown_fields = unknown_fields_of(*json);
