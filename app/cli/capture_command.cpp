@@ -157,16 +157,8 @@ void tell(const RunSummary& summary) {
   for (const std::string& line : summary.notes) note(line);
 }
 
-// A capture may take hours and its trace cannot be made again from the new one, so nothing is written over unasked.
-Expected<void> check_output(const CaptureOptions& options) {
-  std::error_code error;
-  if (options.force || !std::filesystem::exists(options.out, error)) return {};
-  return fail(ErrorKind::usage, "the file to write exists already", options.out,
-              "Choose another name, or add --force to replace it");
-}
-
 Expected<void> run_capture(const CaptureOptions& options) {
-  if (const auto free = check_output(options); !free) return free;
+  if (const auto free = check_output(options.out, options.force); !free) return free;
   const auto checkpoint = Checkpoint::open(options.checkpoint);
   if (!checkpoint) return fail(checkpoint.error());
   const auto request = make_request(**checkpoint, options);
@@ -191,7 +183,8 @@ void add_capture(CLI::App& app, Chosen& chosen) {
   command->add_option("checkpoint", options->checkpoint, "Checkpoint folder")->required();
   auto* input = command->add_option_group("input", "What to run, one of:");
   input->add_option("--text", options->text, "Text file, cut into sequences");
-  input->add_option("--jsonl", options->jsonl, "File of lines {\"text\": …, \"domain\": …} or {\"ids\": […]}; other keys become tags");
+  input->add_option("--jsonl", options->jsonl,
+                    "File of lines {\"text\": …, \"domain\": …} or {\"ids\": […]}; other keys become tags");
   input->add_option("--prompt", options->prompt, "A text");
   input->add_option("--ids", options->ids, "Token ids: 1,2,3");
   input->require_option(1);

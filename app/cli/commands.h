@@ -25,6 +25,9 @@ void add_synth(CLI::App& app, Chosen& chosen);
 void add_bench(CLI::App& app, Chosen& chosen);
 void add_compare(CLI::App& app, Chosen& chosen);
 void add_tokenize(CLI::App& app, Chosen& chosen);
+void add_import(CLI::App& app, Chosen& chosen);
+void add_export(CLI::App& app, Chosen& chosen);
+void add_capture_server(CLI::App& app, Chosen& chosen);
 void add_detokenize(CLI::App& app, Chosen& chosen);
 
 }  // namespace moescope::cli

@@ -63,6 +63,13 @@ void note(std::string_view line) {
   std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
 }
 
+Expected<void> check_output(const std::filesystem::path& out, bool force) {
+  std::error_code error;
+  if (force || !std::filesystem::exists(out, error)) return {};
+  return fail(ErrorKind::usage, "the file to write exists already", out.string(),
+              "Choose another name, or add --force to replace it");
+}
+
 Expected<void> print(std::string_view text) {
   const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
   if (written && std::fflush(stdout) == 0) return {};

@@ -26,6 +26,9 @@ void note(std::string_view line);
 // JSON with an end of line, to stdout.
 [[nodiscard]] Expected<void> print_json(const nlohmann::json& json);
 
+// A recording may take hours, so nothing is written over unasked. Error (usage) when the file exists, unless `force`.
+[[nodiscard]] Expected<void> check_output(const std::filesystem::path& out, bool force);
+
 // Facts in two columns, under a title. A value of several lines stays in its column.
 class Facts {
  public:

@@ -33,7 +33,7 @@ void add_info(CLI::App& app, Chosen& chosen) {
   const auto options = std::make_shared<InfoOptions>();
   CLI::App* command =
       app.add_subcommand("info", "Say what a checkpoint, trace or session is, and what it knows and does not");
-  command->add_option("path", options->path, "Checkpoint folder, trace file or session")->required();
+  command->add_option("path", options->path, "Checkpoint folder, trace of any known format, or session")->required();
   command->add_flag("--json", options->json, "The same as JSON");
   command->callback([options, &chosen] { chosen.run = [options] { return run_info(*options); }; });
 }

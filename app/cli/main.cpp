@@ -28,6 +28,9 @@ int run(int argc, char** argv) {
   add_info(app, chosen);
   add_capture(app, chosen);
   add_generate(app, chosen);
+  add_capture_server(app, chosen);
+  add_import(app, chosen);
+  add_export(app, chosen);
   add_analyze(app, chosen);
   add_report(app, chosen);
   add_session(app, chosen);

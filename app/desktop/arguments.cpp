@@ -7,7 +7,7 @@ namespace moescope {
 QString usage_text() {
   return QStringLiteral(
       "moescope [FILE…]\n"
-      "  FILE                    checkpoint folder, routing trace or .moescope session\n"
+      "  FILE                    checkpoint folder, routing trace of any known format or .moescope session\n"
       "  --screenshot OUT.png    write the window (without a display: the view) and leave\n"
       "  --size WIDTHxHEIGHT     size of the window, 1440x900\n"
       "  --theme light|dark      instead of the desktop's\n"

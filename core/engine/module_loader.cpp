@@ -7,6 +7,7 @@
 #include "core/base/version.h"
 
 namespace moescope {
+
 Expected<DynamicLibrary> load_module(const ModuleName& module) {
   prepare_process_environment();  // OpenMP reads it when a module brings it in
   const std::string title = module.title;

@@ -15,11 +15,27 @@ const char* kind_name(SourceKind kind) {
 }
 
 nlohmann::json source_json(const Opened& opened) {
-  return {{"kind", kind_name(opened.kind)},
-          {"name", opened.name},
-          {"path", opened.path.string()},
-          {"bytes", opened.bytes},
-          {"hash", opened.hash}};
+  nlohmann::json json = {{"kind", kind_name(opened.kind)},
+                         {"name", opened.name},
+                         {"path", opened.path.string()},
+                         {"bytes", opened.bytes},
+                         {"hash", opened.hash}};
+  if (!opened.import.is_null()) json["import"] = opened.import;
+  return json;
+}
+
+// The arguments that tell how a foreign trace is read; null when there are none.
+nlohmann::json import_arguments(const nlohmann::json& arguments) {
+  nlohmann::json out;
+  for (const char* name : {"format", "model", "top_k", "experts", "layers"}) {
+    const auto found = arguments.find(name);
+    if (found != arguments.end() && !found->is_null() && *found != "") out[name] = *found;
+  }
+  if (out.contains("model") && out["model"].is_string()) {  // a session may be opened from elsewhere
+    std::error_code ignored;
+    out["model"] = std::filesystem::absolute(out["model"].get<std::string>(), ignored).lexically_normal().string();
+  }
+  return out;
 }
 
 // Makes a source the active one of its kind. A filter or selection that does not fit the new trace is dropped.
@@ -48,7 +64,7 @@ Expected<nlohmann::json> open_source(WorkbenchState& state, const nlohmann::json
   std::error_code ignored;
   if (std::filesystem::is_regular_file(*path, ignored) && is_sqlite_file(*path))
     return enter_session_file(state, *path);
-  auto opened = open_path(*path);
+  auto opened = open_path(*path, import_arguments(arguments));
   if (!opened) return fail(opened.error());
   state.recent.add(opened->path);
   return adopt(state, std::move(*opened), "source.open");
@@ -89,7 +105,9 @@ Expected<nlohmann::json> locate_source(WorkbenchState& state, const nlohmann::js
   if (!path) return fail(path.error());
   const Source* source = state.find_source(*id);
   if (!source) return fail(ErrorKind::usage, fmt::format("there is no source {}", *id));
-  auto opened = open_path(*path);
+  const auto item_of_source = state.source_items.find(*id);
+  const bool told = item_of_source != state.source_items.end() && item_of_source->second.contains("import");
+  auto opened = open_path(*path, told ? item_of_source->second["import"] : nlohmann::json());
   if (!opened) return fail(opened.error());
   if (opened->kind != source->kind) {
     return fail(
@@ -159,11 +177,16 @@ Expected<nlohmann::json> adopt(WorkbenchState& state, Opened opened, const std::
 void add_source_commands(WorkbenchState& state) {
   add_command(state, {"source.open",
                       "Open…",
-                      "Opens a checkpoint folder, a trace file or a session.",
+                      "Opens a checkpoint folder, a trace of any known format or a session.",
                       "File",
                       "Ctrl+O",
                       "document-open",
-                      {{"path", "file or folder to open"}},
+                      {{"path", "file or folder to open"},
+                       {"format", "format of a foreign trace, where its content fits several"},
+                       {"model", "folder, config.json or tokenizer.json of the model it was recorded on"},
+                       {"top_k", "experts per token, where the file does not say"},
+                       {"experts", "experts per layer, where the file does not say"},
+                       {"layers", "layers, where the file does not say"}},
                       {},
                       [&state](const nlohmann::json& a) { return open_source(state, a); }});
   add_command(state, {"sample.open",

@@ -6,15 +6,15 @@
 #include "core/base/hash.h"
 #include "core/io/gguf.h"
 #include "core/io/safetensors.h"
-#include "core/trace/trace_file.h"
+#include "core/trace/import/importer.h"
+#include "core/workbench/model_join.h"
 #include "core/workbench/state.h"
 
 namespace moescope {
 
 namespace {
 
-constexpr const char* looked_for =
-    "Open a checkpoint folder with config.json, a GGUF model, a trace file (*.routes.safetensors) or a session";
+constexpr const char* looked_for = "Open a checkpoint folder with config.json, a GGUF model, a trace or a session";
 
 // The metadata key that makes a safetensors file a trace.
 constexpr const char* trace_key = "moescope";
@@ -50,15 +50,19 @@ Expected<Opened> open_checkpoint(const std::filesystem::path& path) {
   return opened;
 }
 
-Expected<Opened> open_trace(const std::filesystem::path& path) {
-  auto trace = read_trace(path);
+// A trace of any format. A folder stands for the files of one recording.
+Expected<Opened> open_trace(const std::filesystem::path& path, const nlohmann::json& import) {
+  const auto options = import_options_from_json(import);
+  if (!options) return fail(options.error());
+  auto trace = import_trace({path}, *options);
   if (!trace) return fail(trace.error());
   Opened opened;
   opened.kind = SourceKind::trace;
   opened.path = path;
   opened.name = trace->name;
+  opened.import = import;
   std::error_code ignored;
-  opened.bytes = std::filesystem::file_size(path, ignored);
+  if (std::filesystem::is_regular_file(path, ignored)) opened.bytes = std::filesystem::file_size(path, ignored);
   opened.hash = trace->content_hash;
   opened.trace = std::make_shared<const Trace>(std::move(*trace));
   return opened;
@@ -88,26 +92,28 @@ bool has_gguf(const std::filesystem::path& folder) {
   return false;
 }
 
-Expected<Opened> open_file(const std::filesystem::path& path) {
+Expected<Opened> open_file(const std::filesystem::path& path, const nlohmann::json& import) {
   const std::string name = path.filename().string();
+  if (import.is_object() && import.contains("format")) return open_trace(path, import);
   if (name == "config.json" || name.ends_with(".safetensors.index.json")) return open_checkpoint(path.parent_path());
-  if (is_gguf_file(path)) return open_checkpoint(path);
+  const auto fits = import_candidates(path);  // an importance matrix is GGUF, too
+  if (is_gguf_file(path) && (!fits || fits->empty())) return open_checkpoint(path);
   if (is_torch_name(name) && lies_in_checkpoint(path)) return open_checkpoint(path);
   const auto container = read_safetensors(path, Truncation::allowed);
-  if (container && container->metadata.contains(trace_key)) return open_trace(path);
+  if (container && container->metadata.contains(trace_key)) return open_trace(path, import);
   if (container && lies_in_checkpoint(path)) return open_checkpoint(path);
+  if (fits && !fits->empty()) return open_trace(path, import);
   if (container) {
     return fail(ErrorKind::input, "this safetensors file is no trace, and there is no config.json beside it",
                 path.string(), looked_for);
   }
   if (name.ends_with(".safetensors")) return fail(container.error());
-  return fail(ErrorKind::input, "this file is neither a trace nor part of a checkpoint nor a session", path.string(),
-              looked_for);
+  return open_trace(path, import);  // says what was looked for
 }
 
 }  // namespace
 
-Expected<Opened> open_path(const std::filesystem::path& given) {
+Expected<Opened> open_path(const std::filesystem::path& given, const nlohmann::json& import) {
   std::error_code error;
   std::filesystem::path path = std::filesystem::absolute(given, error).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
@@ -117,7 +123,11 @@ Expected<Opened> open_path(const std::filesystem::path& given) {
   }
   if (std::filesystem::is_directory(status)) {
     if (std::filesystem::exists(path / "config.json", error) || has_gguf(path)) return open_checkpoint(path);
-    return fail(ErrorKind::input, "this folder has no config.json, so it is no checkpoint", path.string(), looked_for);
+    auto trace = open_trace(path, import);
+    if (trace || trace.error().kind == ErrorKind::usage) return trace;
+    return fail(ErrorKind::input,
+                "this folder has no config.json, so it is no checkpoint, and no trace can be read from it",
+                path.string(), trace.error().text());
   }
   if (!std::filesystem::is_regular_file(status)) {
     return fail(ErrorKind::input, "this is neither a file nor a folder", path.string(), looked_for);
@@ -125,7 +135,7 @@ Expected<Opened> open_path(const std::filesystem::path& given) {
   if (std::filesystem::file_size(path, error) == 0) {
     return fail(ErrorKind::input, "the file is empty", path.string(), looked_for);
   }
-  return open_file(path);
+  return open_file(path, import);
 }
 
 }  // namespace moescope

@@ -149,7 +149,7 @@ void WorkbenchState::reload_sources(Changes& changes) {
                                      [&](const Opened& one) { return one.path == source.path; });
     if (opened != just_opened.end()) {
       fill(source, *opened);
-    } else if (const auto again = open_path(source.path)) {
+    } else if (const auto again = open_path(source.path, item.contains("import") ? item["import"] : nlohmann::json())) {
       fill(source, *again);
     } else {
       source.error = again.error();

@@ -26,6 +26,7 @@ struct Opened {
   std::filesystem::path path;  // absolute; the folder of a checkpoint
   std::string name, hash;
   std::uint64_t bytes = 0;
+  nlohmann::json import;  // how a foreign trace was read: see import_options_from_json(); null = as its content says
   std::shared_ptr<const Checkpoint> checkpoint;
   std::shared_ptr<const Trace> trace;
 };
@@ -93,8 +94,8 @@ struct WorkbenchState {
 // "L3·E04" of a router row of the active trace, "row 3·E04" without one.
 [[nodiscard]] std::string label_of(const WorkbenchState& state, ExpertRef expert);
 
-// Decides by content what a path is, and opens it.
-[[nodiscard]] Expected<Opened> open_path(const std::filesystem::path& path);
+// Decides by content what a path is, and opens it. `import` tells how a foreign trace is to be read.
+[[nodiscard]] Expected<Opened> open_path(const std::filesystem::path& path, const nlohmann::json& import = nullptr);
 // Adds it to the session (or finds it there) and makes it the active one, as one action. Reply: id, kind, name.
 // `more` are edits that belong to the same action.
 [[nodiscard]] Expected<nlohmann::json> adopt(WorkbenchState& state, Opened opened, const std::string& command,
