@@ -59,6 +59,7 @@ const std::vector<Owned> owned{
     {"VTK", {"vtk"}, {"views/", "app/desktop/"}},
     {"Dear ImGui", {"imgui", "ImGui"}, {"views/", "app/desktop/"}},
     {"OpenGL", {"GL/", "EGL/", "GLES"}, {"views/", "app/desktop/"}},
+    {"cpp-httplib", {"httplib.h"}, {"plugins/serving_client/"}},
     {"CLI11", {"CLI/"}, {"app/", "plugins/torch_engine/train/main.cpp"}},
     // Programs own their process and terminal; everything else goes through core/base and core/io. The probe shares a
     // page with the test that kills the process.
