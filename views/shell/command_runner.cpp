@@ -10,6 +10,7 @@
 #include <QVBoxLayout>
 
 #include "views/common/fonts.h"
+#include "views/shell/open_source.h"
 
 namespace moescope {
 namespace {
@@ -31,12 +32,9 @@ CommandRunner::CommandRunner(ViewContext& context, QWidget& window) : context_(c
 void CommandRunner::open_files(const CommandSpec& spec) {
   const QStringList paths = QFileDialog::getOpenFileNames(
       &window_, QString::fromStdString(spec.title), {},
-      QObject::tr(
-          "Models, traces and sessions (*.safetensors *.json *.jsonl *.npy *.npz *.csv *.moescope);;All files (*)"));
-  for (const QString& path : paths) {
-    const bool session = path.endsWith(QLatin1String(".moescope"));
-    context_.run(session ? "session.open" : spec.id, {{"path", path.toStdString()}});
-  }
+      QObject::tr("Models, traces and sessions (*.safetensors *.json *.jsonl *.npy *.npz *.csv *.pt *.gguf *.txt *.bin "
+                  "*.moescope);;All files (*)"));
+  for (const QString& path : paths) open_source(context_, &window_, path);
 }
 
 void CommandRunner::invoke(const std::string& id) {

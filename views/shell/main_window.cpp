@@ -20,6 +20,7 @@
 #include "views/shell/error_bar.h"
 #include "views/shell/inspector.h"
 #include "views/shell/notes_dialog.h"
+#include "views/shell/open_source.h"
 #include "views/shell/palette.h"
 #include "views/shell/project_tree.h"
 #include "views/shell/prompt_panel.h"
@@ -324,7 +325,7 @@ bool MainWindow::settled() {
 }
 
 void MainWindow::open_paths(const QStringList& paths) {
-  for (const QString& path : paths) context_.run("source.open", {{"path", path.toStdString()}});
+  for (const QString& path : paths) open_source(context_, this, path);
 }
 
 void MainWindow::dragEnterEvent(QDragEnterEvent* event) {

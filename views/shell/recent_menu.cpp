@@ -2,6 +2,8 @@
 
 #include <system_error>
 
+#include "views/shell/open_source.h"
+
 namespace moescope {
 
 void fill_recent_menu(QMenu& menu, ViewContext& context) {
@@ -12,9 +14,7 @@ void fill_recent_menu(QMenu& menu, ViewContext& context) {
     const QString name = QString::fromStdString(path.filename().string());
     QAction* action = menu.addAction(
         there ? QStringLiteral("&%1  %2").arg(number).arg(name) : QObject::tr("%1 (not found)").arg(name),
-        [&context, path] {
-          context.run(path.extension() == ".moescope" ? "session.open" : "source.open", {{"path", path.string()}});
-        });
+        [&context, &menu, path] { open_source(context, menu.window(), QString::fromStdString(path.string())); });
     action->setEnabled(there);
     action->setToolTip(QString::fromStdString(path.string()));
     if (++number > 12) break;

@@ -14,6 +14,7 @@
 #include "views/common/icons.h"
 #include "views/common/text.h"
 #include "views/common/theme.h"
+#include "views/shell/open_source.h"
 #include "views/shell/start_art.h"
 #include "views/shell/start_parts.h"
 
@@ -222,9 +223,8 @@ void StartPage::refresh() {
     auto* name = new QPushButton(file.fileName(), row);
     name->setProperty("quiet", true);
     name->setEnabled(there);
-    connect(name, &QPushButton::clicked, this, [this, session, text] {
-      context_.run(session ? "session.open" : "source.open", {{"path", text}});
-    });
+    connect(name, &QPushButton::clicked, this,
+            [this, text] { open_source(context_, this, QString::fromStdString(text)); });
     line->addWidget(name);
     line->addStretch(1);
     line->addWidget(
@@ -236,9 +236,9 @@ void StartPage::refresh() {
     if (!there) {
       auto* locate = new QPushButton(tr("Locate…"), row);
       locate->setProperty("quiet", true);
-      connect(locate, &QPushButton::clicked, this, [this, session] {
+      connect(locate, &QPushButton::clicked, this, [this] {
         const QString found = QFileDialog::getOpenFileName(this, tr("Locate the file"));
-        if (!found.isEmpty()) context_.run(session ? "session.open" : "source.open", {{"path", found.toStdString()}});
+        if (!found.isEmpty()) open_source(context_, this, found);
       });
       line->addWidget(locate);
     }
