@@ -4,6 +4,7 @@
 
 #include "core/trace/trace_file.h"
 #include "tests/core/import/import_fixture.h"
+#include "tests/core/io/base64_text.h"
 #include "tests/core/io/gguf_bytes.h"
 #include "tests/core/io/zip_bytes.h"
 

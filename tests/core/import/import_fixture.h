@@ -37,6 +37,5 @@ std::string npy_bytes(DType type, const std::vector<std::uint64_t>& shape, const
   out.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
   return out;
 }
-std::string base64_text(std::string_view bytes);
 
 }  // namespace moescope::testing

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "core/io/npy.h"
+#include "tests/core/io/base64_text.h"
 #include "tests/plugins/serving_client/replay_server.h"
 
 namespace moescope::testing {
@@ -103,7 +104,7 @@ ReplayServer::ReplayServer(Replay kind) : state_(std::make_unique<State>()) {
                            {"meta_info",
                             {{"prompt_tokens", prompt.size()},
                              {"completion_tokens", new_tokens},
-                             {"routed_experts", httplib::detail::base64_encode(raw)}}}};
+                             {"routed_experts", base64_text(raw)}}}};
       s.answer(prompt, answer.dump(), r);
     });
     for (const char* path : {"/start_expert_distribution_record", "/stop_expert_distribution_record",
@@ -131,7 +132,7 @@ ReplayServer::ReplayServer(Replay kind) : state_(std::make_unique<State>()) {
                             {{{"text", "abcd"},
                               {"prompt_token_ids", ids},
                               {"token_ids", {1, 2, 3, 4}},
-                              {"routed_experts", httplib::detail::base64_encode(npy)}}}}};
+                              {"routed_experts", base64_text(npy)}}}}};
       s.answer(prompt, answer.dump(), r);
     });
   }
