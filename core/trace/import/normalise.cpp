@@ -12,7 +12,7 @@
 namespace moescope {
 namespace {
 
-constexpr std::size_t values_always = std::size_t{1} << 28U, values_per_byte = 64;
+constexpr std::size_t values_always = std::size_t{1} << 26U, values_per_byte = 64;
 
 }  // namespace
 
