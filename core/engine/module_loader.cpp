@@ -1,6 +1,7 @@
 #include "core/engine/module_loader.h"
 
 #include <string>
+#include <utility>
 
 #include "core/base/module_folders.h"
 #include "core/base/threads.h"
@@ -12,7 +13,11 @@ Expected<DynamicLibrary> load_module(const ModuleName& module) {
   prepare_process_environment();  // OpenMP reads it when a module brings it in
   const std::string title = module.title;
   const auto file = find_module(module.file, module.missing);
-  if (!file) return fail(file.error());
+  if (!file) {
+    Error error = file.error();
+    error.what = title + " " + module.file + " was not found";
+    return fail(std::move(error));
+  }
   auto library = DynamicLibrary::load(*file);
   if (!library) {
     return fail(ErrorKind::module, title + " could not be loaded: " + library.error().what, file->string(),

@@ -11,13 +11,16 @@
 #include <string>
 #include <vector>
 
+#include "core/io/csv.h"
 #include "core/io/gguf.h"
+#include "core/io/npy.h"
 #include "core/io/safetensors.h"
 #include "core/io/tensor_decode.h"
 #include "core/io/torch_file.h"
 #include "core/io/unpickler.h"
 #include "core/model/checkpoint.h"
 #include "core/model/tokenizer.h"
+#include "core/trace/import/importer.h"
 
 namespace moescope::fuzz {
 namespace {
@@ -158,6 +161,49 @@ void read_tokenizer(std::span<const std::byte> bytes) {
   const std::vector<std::int32_t> odd{-1, 0, 1, 2, 255, 256, 2147483647};
   touched += static_cast<unsigned>((*tokenizer)->decode(odd, true).size());
   for (const std::int32_t id : odd) touched += static_cast<unsigned>((*tokenizer)->token_bytes(id).size());
+}
+
+namespace {
+
+// Imports a file; a trace that comes out has ids that are experts.
+void import_bytes(std::span<const std::byte> bytes, const std::string& format) {
+  const MemoryFile file(bytes);
+  ImportOptions options;
+  options.format = format;
+  options.k = 2;
+  const auto trace = import_trace({file.path()}, options);
+  if (!fine(trace)) return;
+  require(check_ids(*trace).has_value(), "the ids of an imported trace are experts");
+  for (const auto& segment : trace->segments) {
+    for (std::size_t t = 0; t < segment->tokens && segment->slots > 0; t += 97) touched += segment->used_at(0, t);
+  }
+}
+
+}  // namespace
+
+void import_trace_file(std::span<const std::byte> bytes) {
+  import_bytes(bytes, "");
+}
+
+void import_trace_as(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
+  const auto all = importers();
+  import_bytes(bytes.subspan(1), all[std::to_integer<std::size_t>(bytes.front()) % all.size()].name);
+}
+
+void read_npy_array(std::span<const std::byte> bytes) {
+  const auto array = read_npy(bytes, nullptr, "array");
+  if (fine(array)) walk(array->tensor);
+}
+
+void read_csv_table(std::span<const std::byte> bytes) {
+  CsvReader reader({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "table");
+  std::vector<std::string> fields;
+  for (;;) {
+    const auto more = reader.next(fields);
+    if (!fine(more) || !*more) return;
+    for (const std::string& field : fields) touched += real_number(field) || whole_number(field) ? 1U : 0U;
+  }
 }
 
 }  // namespace moescope::fuzz
