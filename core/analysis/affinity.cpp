@@ -251,7 +251,7 @@ AnalysisSpec affinity_analysis() {
       "affinity",
       "Affinity",
       "Which experts of a later row follow which of an earlier one, how strongly, and against a shuffle.",
-      1,
+      2,  // 2: the null permutes within stretches of long sequences
       {row_parameter_spec("row", "First router row.", 0),
        whole("distance", "How many rows on, within one block and site.", 1, 1, 1024),
        {"weighting",
