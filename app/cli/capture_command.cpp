@@ -15,8 +15,6 @@
 namespace moescope::cli {
 namespace {
 
-constexpr std::size_t text_limit = std::size_t{1} << 30U;
-
 struct CaptureOptions {
   std::string checkpoint, text, jsonl, prompt, ids, format = "raw", out, dtype = "float32", device = "auto", hooks,
                                                     name;
@@ -27,13 +25,13 @@ struct CaptureOptions {
   double memory_gb = 0;
 };
 
-struct Input {
+struct TextInput {
   std::vector<SequenceInput> sequences;
   std::string name, source;
 };
 
-Expected<Input> read_input(const Checkpoint& checkpoint, const CaptureOptions& options) {
-  Input input;
+Expected<TextInput> read_input(const Checkpoint& checkpoint, const CaptureOptions& options) {
+  TextInput input;
   Expected<std::vector<SequenceInput>> sequences = fail(ErrorKind::internal, "no input was chosen");
   if (!options.ids.empty()) {
     sequences = sequences_from_ids(checkpoint, options.ids);

@@ -11,8 +11,6 @@
 namespace moescope::cli {
 namespace {
 
-constexpr std::size_t text_limit = std::size_t{1} << 30U;
-
 struct ServerArguments {
   std::string prompts, prompt, server = "auto", model, responses;
   std::uint32_t k = 0, layers = 0;

@@ -3,11 +3,15 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstddef>
 #include <functional>
 
 #include "core/base/error.h"
 
 namespace moescope::cli {
+
+// Texts and prompts to run: no file of more bytes is read.
+inline constexpr std::size_t text_limit = std::size_t{1} << 30U;
 
 // What the command line asks for; run after parsing, so that its errors are ours and not the parser's.
 struct Chosen {

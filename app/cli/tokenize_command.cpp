@@ -13,8 +13,6 @@
 namespace moescope::cli {
 namespace {
 
-constexpr std::size_t text_limit = std::size_t{1} << 30U;
-
 // Where the tokenizer is; one of them.
 struct Source {
   std::string tokenizer, checkpoint;
