@@ -104,7 +104,7 @@ class AffinityPainter {
     const double cell =
         std::min({wide / static_cast<double>(count_.columns()), tall / static_cast<double>(count_.rows()), 40.0});
     cell_ = cell;
-    gap_ = cell >= 12 ? 1.5 : cell >= 5 ? 1 : cell >= 3 ? 0.5 : -0.4;
+    gap_ = cell >= 12 ? 2 : cell >= 8 ? 1 : -0.4;
     margins_ = roomy;
     // Left-over width goes to both sides.
     x0_ += std::max(0.0, (wide - cell * static_cast<double>(count_.columns())) / 2);
@@ -151,8 +151,7 @@ class AffinityPainter {
       const std::size_t i = row_order_[r];
       for (std::size_t c = 0; c < column_order_.size(); ++c) {
         const std::size_t j = column_order_[c];
-        const Box box{x0_ + static_cast<double>(c) * cell_, y0_ + static_cast<double>(r) * cell_, cell_ - gap_,
-                      cell_ - gap_};
+        const Box box = cell_box(r, c);
         const LinkRef link{{rows_.from, static_cast<std::uint32_t>(i)}, {rows_.to, static_cast<std::uint32_t>(j)}};
         const int pick = b_.pick(link, tooltip(i, j));
         const Absence why = absence_at(i, j);
@@ -172,6 +171,14 @@ class AffinityPainter {
         }
       }
     }
+  }
+
+  // On whole pixels, so that all gaps look the same.
+  Box cell_box(std::size_t r, std::size_t c) const {
+    const double left = std::round(x0_ + static_cast<double>(c) * cell_);
+    const double top = std::round(y0_ + static_cast<double>(r) * cell_);
+    return {left, top, std::round(x0_ + static_cast<double>(c + 1) * cell_) - left - gap_,
+            std::round(y0_ + static_cast<double>(r + 1) * cell_) - top - gap_};
   }
 
   std::string cell_words(double value) const {

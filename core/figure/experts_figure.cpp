@@ -10,19 +10,12 @@
 #include <tuple>
 
 #include "core/figure/axis.h"
+#include "core/figure/experts_marginals.h"
 #include "core/figure/number_format.h"
 #include "core/figure/result_access.h"
 
 namespace moescope {
 namespace {
-
-// One router row as it is drawn.
-struct Row {
-  std::vector<std::uint32_t> order;  // experts from left to right, without cells past a ragged row's end
-  bool drawn = true;
-  Absence why = Absence::present;
-  double y = 0, height = 0;
-};
 
 class ExpertsPainter {
   using Measure = ExpertsOptions::Measure;
@@ -42,13 +35,14 @@ class ExpertsPainter {
 
   Figure paint() && {
     arrange_rows();
+    at_.uniform = uniform();
     lay_out();
-    for (std::size_t r = 0; r < rows_.size(); ++r) paint_row(r);
+    for (std::size_t r = 0; r < at_.rows.size(); ++r) paint_row(r);
     paint_row_labels();
     paint_absent_words();
     paint_column_labels();
-    if (top_ > 0) paint_rank_means();
-    if (right_ > 0) paint_effective();
+    if (at_.top > 0) draw_rank_means(b_, share_, at_);
+    if (right_ > 0) draw_effective_experts(b_, *load_, share_, at_, selection_);
     paint_legend();
     return std::move(b_).finish(title(), caption(), load_);
   }
@@ -66,9 +60,9 @@ class ExpertsPainter {
   }
 
   void arrange_rows() {
-    rows_.resize(share_.rows());
-    for (std::size_t r = 0; r < rows_.size(); ++r) {
-      Row& row = rows_[r];
+    at_.rows.resize(share_.rows());
+    for (std::size_t r = 0; r < at_.rows.size(); ++r) {
+      ExpertsRow& row = at_.rows[r];
       for (std::size_t e = 0; e < share_.columns(); ++e)
         if (present(share_, r, e)) row.order.push_back(static_cast<std::uint32_t>(e));
       row.drawn = !row.order.empty();
@@ -76,45 +70,49 @@ class ExpertsPainter {
       if (options_.sort == Sort::load)
         std::stable_sort(row.order.begin(), row.order.end(),
                          [&](std::uint32_t a, std::uint32_t c) { return share_.at(r, a) > share_.at(r, c); });
-      widest_ = std::max(widest_, row.order.size());
+      at_.widest = std::max(at_.widest, row.order.size());
       const double even = row.drawn ? 1.0 / static_cast<double>(row.order.size()) : 0;
       if (row.drawn) uniform_ = !uniform_ || *uniform_ == even ? even : -1;
       for (const std::uint32_t e : row.order) high_ = std::max(high_, shown_.at(r, e));
     }
-    if (options_.sort == Sort::index) widest_ = share_.columns();
+    if (options_.sort == Sort::index) at_.widest = share_.columns();
   }
 
   void lay_out() {
-    std::tie(x0_, x1_) = expert_columns(share_, b_.width(), options_.marginals);
-    right_ = b_.width() - x1_ > 20 ? b_.width() - x1_ : 0;
-    top_ = options_.marginals && options_.sort == Sort::load && b_.height() >= 260 ? 62 : 0;
-    const double above = top_ > 0 ? top_ + 8 : right_ > 0 ? 24 : 12;
+    std::tie(at_.x0, at_.x1) = expert_columns(share_, b_.width(), options_.marginals);
+    right_ = b_.width() - at_.x1 > 20 ? b_.width() - at_.x1 : 0;
+    at_.top = options_.marginals && options_.sort == Sort::load && b_.height() >= 260 ? 62 : 0;
+    const double above = at_.top > 0 ? at_.top + 8 : right_ > 0 ? 24 : 12;
     constexpr double below = 60;
-    y0_ = above;
-    y1_ = std::max(y0_ + 10, b_.height() - below);
-    const auto absent =
-        static_cast<double>(std::count_if(rows_.begin(), rows_.end(), [](const Row& r) { return !r.drawn; }));
-    const double all = static_cast<double>(rows_.size());
-    const double even = (y1_ - y0_) / std::max(1.0, all);
+    at_.y0 = above;
+    at_.y1 = std::max(at_.y0 + 10, b_.height() - below);
+    const auto absent = static_cast<double>(
+        std::count_if(at_.rows.begin(), at_.rows.end(), [](const ExpertsRow& r) { return !r.drawn; }));
+    const double all = static_cast<double>(at_.rows.size());
+    const double even = (at_.y1 - at_.y0) / std::max(1.0, all);
     // Rows with nothing to say take less room, where there is room to save.
     absent_height_ = absent < all ? std::min(even, 20.0) : std::min(even, 40.0);
-    row_height_ = absent < all ? ((y1_ - y0_) - absent * absent_height_) / (all - absent) : even;
+    row_height_ = absent < all ? ((at_.y1 - at_.y0) - absent * absent_height_) / (all - absent) : even;
     row_height_ = std::min(row_height_, 72.0);
-    double y = y0_;
-    for (Row& row : rows_) {
+    double y = at_.y0;
+    for (ExpertsRow& row : at_.rows) {
       row.y = y;
       row.height = row.drawn ? row_height_ : absent_height_;
       y += row.height;
     }
-    y1_ = y;
-    cell_ = (x1_ - x0_) / static_cast<double>(std::max<std::size_t>(1, widest_));
-    const double smaller = std::min(cell_, row_height_);
-    // Cells of a few pixels touch, and overlap a little so that no seam shows.
-    gap_ = smaller >= 14 ? 2 : smaller >= 6 ? 1 : smaller >= 4 ? 0.5 : -0.4;
+    at_.y1 = y;
+    at_.cell = (at_.x1 - at_.x0) / static_cast<double>(std::max<std::size_t>(1, at_.widest));
+    const double smaller = std::min(at_.cell, row_height_);
+    // Small cells touch, and overlap a little so that no seam shows when the figure is scaled.
+    at_.gap = smaller >= 14 ? 2 : smaller >= 8 ? 1 : -0.4;
   }
 
-  Box cell_box(const Row& row, std::size_t column) const {
-    return {x0_ + static_cast<double>(column) * cell_, row.y, cell_ - gap_, row.height - gap_};
+  // On whole pixels, so that all gaps look the same.
+  Box cell_box(const ExpertsRow& row, std::size_t column) const {
+    const double left = std::round(at_.x0 + static_cast<double>(column) * at_.cell);
+    const double right = std::round(at_.x0 + static_cast<double>(column + 1) * at_.cell);
+    const double top = std::round(row.y);
+    return {left, top, right - left - at_.gap, std::round(row.y + row.height) - top - at_.gap};
   }
 
   Paint cell_paint(double value) const {
@@ -142,15 +140,11 @@ class ExpertsPainter {
     return std::any_of(selection_.experts.begin(), selection_.experts.end(),
                        [&](const ExpertRef& s) { return s.row == r && s.expert == e; });
   }
-  bool row_selected(std::size_t r) const {
-    return std::any_of(selection_.experts.begin(), selection_.experts.end(),
-                       [&](const ExpertRef& s) { return s.row == r; });
-  }
 
   std::string tooltip(std::size_t r, std::uint32_t e, std::size_t rank) const {
     const double n = cell_n(share_, r, e);
     std::string out = fmt::format("{}·{}  rank {} of {}\n{} of slots", share_.row_names[r], share_.column_names[e],
-                                  rank, rows_[r].order.size(), format_percent(share_.at(r, e)));
+                                  rank, at_.rows[r].order.size(), format_percent(share_.at(r, e)));
     if (lift_ != nullptr && present(*lift_, r, e)) {
       out += ", lift " + format_number(lift_->at(r, e), 2);
       if (has_interval(*lift_, r, e)) out += format_interval(low_of(*lift_, r, e), high_of(*lift_, r, e), 2);
@@ -165,16 +159,16 @@ class ExpertsPainter {
   }
 
   void paint_row(std::size_t r) {
-    const Row& row = rows_[r];
+    const ExpertsRow& row = at_.rows[r];
     if (!row.drawn) {
       const int pick = b_.pick(static_cast<std::int32_t>(r), share_.row_names[r] + "\n" + absence_words(row.why));
-      b_.hatch({x0_, row.y, x1_ - x0_ - gap_, row.height - gap_}, pick);
+      b_.hatch({at_.x0, row.y, at_.x1 - at_.x0 - at_.gap, row.height - at_.gap}, pick);
       return;
     }
-    const bool two_lines = cell_ - gap_ >= 31 && row.height - gap_ >= 32;
+    const bool two_lines = at_.cell - at_.gap >= 31 && row.height - at_.gap >= 32;
     const double widest_value = text_width(cell_words(high_), FontRole::mono_small);
-    const bool number_fits = cell_ - gap_ >= (share_.columns() > 100 ? 22 : 16) && row.height - gap_ >= 13;
-    const bool value_fits = cell_ - gap_ >= widest_value + 4 && row.height - gap_ >= 13;
+    const bool number_fits = at_.cell - at_.gap >= (share_.columns() > 100 ? 22 : 16) && row.height - at_.gap >= 13;
+    const bool value_fits = at_.cell - at_.gap >= widest_value + 4 && row.height - at_.gap >= 13;
     const std::vector<std::size_t> ranks = ranks_of(r);
     std::size_t column = 0;
     for (const std::uint32_t e : row.order) {
@@ -197,21 +191,21 @@ class ExpertsPainter {
       }
       if (selected(r, e)) b_.selection_ring(box);
     }
-    if (options_.sort == Sort::index && row.order.size() < widest_) paint_ragged_end(r);
+    if (options_.sort == Sort::index && row.order.size() < at_.widest) paint_ragged_end(r);
   }
 
   // Columns past the last expert of a shorter row, or single absent cells.
   void paint_ragged_end(std::size_t r) {
     std::size_t from = 0;
-    while (from < widest_) {
+    while (from < at_.widest) {
       if (present(share_, r, from)) {
         ++from;
         continue;
       }
       std::size_t to = from;
-      while (to < widest_ && !present(share_, r, to)) ++to;
-      Box box = cell_box(rows_[r], from);
-      box.width = static_cast<double>(to - from) * cell_ - gap_;
+      while (to < at_.widest && !present(share_, r, to)) ++to;
+      Box box = cell_box(at_.rows[r], from);
+      box.width = static_cast<double>(to - from) * at_.cell - at_.gap;
       if (cell_absence(share_, r, from) == Absence::too_few) {
         b_.rect(box, Paint::of(ColorRole::line));
       } else {
@@ -222,7 +216,7 @@ class ExpertsPainter {
   }
 
   std::vector<std::size_t> ranks_of(std::size_t r) const {
-    std::vector<std::uint32_t> by_load = rows_[r].order;
+    std::vector<std::uint32_t> by_load = at_.rows[r].order;
     std::stable_sort(by_load.begin(), by_load.end(),
                      [&](std::uint32_t a, std::uint32_t c) { return share_.at(r, a) > share_.at(r, c); });
     std::vector<std::size_t> ranks(share_.columns(), 0);
@@ -230,7 +224,7 @@ class ExpertsPainter {
     return ranks;
   }
 
-  double label_y(std::size_t r) const { return rows_[r].y + (rows_[r].height - gap_) / 2 + 4; }
+  double label_y(std::size_t r) const { return at_.rows[r].y + (at_.rows[r].height - at_.gap) / 2 + 4; }
 
   // Chips first, the current selection before older ones, then every label that touches nothing placed before.
   void paint_row_labels() {
@@ -238,141 +232,66 @@ class ExpertsPainter {
     const auto free = [&](double y, double reach) {
       return std::none_of(taken.begin(), taken.end(), [&](double at) { return std::abs(at - y) < reach; });
     };
-    const double x = x0_ - 14;
+    const double x = at_.x0 - 14;
     for (std::size_t i = selection_.experts.size(); i-- > 0;) {
       const std::size_t r = selection_.experts[i].row;
-      if (r >= rows_.size() || !free(label_y(r), 19)) continue;
+      if (r >= at_.rows.size() || !free(label_y(r), 19)) continue;
       taken.push_back(label_y(r));
       b_.chip({x, taken.back()}, share_.row_names[r], Anchor::end);
     }
-    for (std::size_t r = 0; r < rows_.size(); ++r) {
+    for (std::size_t r = 0; r < at_.rows.size(); ++r) {
       if (!free(label_y(r), 14)) continue;
       taken.push_back(label_y(r));
       b_.text({x, taken.back()}, share_.row_names[r], FontRole::mono_small,
-              Paint::of(rows_[r].drawn ? ColorRole::text_2 : ColorRole::text_3), Anchor::end);
+              Paint::of(at_.rows[r].drawn ? ColorRole::text_2 : ColorRole::text_3), Anchor::end);
     }
   }
 
   // One sentence per run of absent rows that is tall enough for it.
   void paint_absent_words() {
-    for (std::size_t r = 0; r < rows_.size(); ++r) {
-      const Row& row = rows_[r];
+    for (std::size_t r = 0; r < at_.rows.size(); ++r) {
+      const ExpertsRow& row = at_.rows[r];
       if (row.drawn || row.height < 13) continue;
       const std::string words = absence_words(row.why);
       const double wide = text_width(words, FontRole::axis) + 16;
-      const double middle = (x0_ + x1_) / 2;
-      const double center = row.y + (row.height - gap_) / 2;
-      if (wide > x1_ - x0_) continue;
+      const double middle = (at_.x0 + at_.x1) / 2;
+      const double center = row.y + (row.height - at_.gap) / 2;
+      if (wide > at_.x1 - at_.x0) continue;
       b_.rect({middle - wide / 2, center - 7, wide, 14}, Paint::of(ColorRole::panel), layer::over_data);
       b_.text({middle, center + 4}, words, FontRole::axis, Paint::of(ColorRole::text_2), Anchor::middle);
     }
   }
 
   void paint_column_labels() {
-    const double y = y1_ + 13;
+    const double y = at_.y1 + 13;
     const bool by_load = options_.sort == Sort::load;
     const double wide =
-        text_width(by_load ? std::to_string(widest_) : share_.column_names.back(), FontRole::mono_small) + 8;
+        text_width(by_load ? std::to_string(at_.widest) : share_.column_names.back(), FontRole::mono_small) + 8;
     std::size_t stride = 1;
-    while (static_cast<double>(stride) * cell_ < wide) stride *= 2;
+    while (static_cast<double>(stride) * at_.cell < wide) stride *= 2;
     std::vector<double> chips;
     const auto free = [&](double x, double reach) {
       return std::none_of(chips.begin(), chips.end(), [&](double at) { return std::abs(at - x) < reach; });
     };
     for (std::size_t i = selection_.experts.size(); i-- > 0 && !by_load;) {
       const std::uint32_t e = selection_.experts[i].expert;
-      const double x = x0_ + (e + 0.5) * cell_ - gap_ / 2;
+      const double x = at_.x0 + (e + 0.5) * at_.cell - at_.gap / 2;
       if (e >= share_.columns() || !free(x, wide + 8)) continue;
       chips.push_back(x);
       b_.chip({x, y}, share_.column_names[e], Anchor::middle);
     }
-    for (std::size_t c = 0; c < widest_; c += stride) {
-      const double x = x0_ + (static_cast<double>(c) + 0.5) * cell_ - gap_ / 2;
+    for (std::size_t c = 0; c < at_.widest; c += stride) {
+      const double x = at_.x0 + (static_cast<double>(c) + 0.5) * at_.cell - at_.gap / 2;
       if (!free(x, wide + 4)) continue;
       b_.text({x, y}, by_load ? std::to_string(c + 1) : share_.column_names[c], FontRole::mono_small,
               Paint::of(ColorRole::text_2), Anchor::middle);
     }
   }
 
-  void paint_rank_means() {
-    std::vector<double> sum(widest_, 0);
-    std::vector<double> seen(widest_, 0);
-    std::size_t used = 0;
-    for (std::size_t r = 0; r < rows_.size(); ++r) {
-      used += rows_[r].drawn ? 1 : 0;
-      for (std::size_t i = 0; i < rows_[r].order.size(); ++i) {
-        sum[i] += share_.at(r, rows_[r].order[i]);
-        ++seen[i];
-      }
-    }
-    double top = uniform();
-    for (std::size_t i = 0; i < widest_; ++i) top = std::max(top, seen[i] > 0 ? sum[i] / seen[i] : 0);
-    if (used == 0 || top <= 0) return;
-    const Scale y{0, nice_ceiling(top), top_, 14};
-    draw_y_axis(b_, y, x0_, x1_ - gap_, TickFormat::percent, 2);
-    for (std::size_t i = 0; i < widest_; ++i) {
-      if (seen[i] == 0) continue;
-      const double mean = sum[i] / seen[i];
-      const double at = x0_ + static_cast<double>(i) * cell_;
-      const double inset = cell_ > 12 ? 4 : cell_ > 5 ? 0.5 : 0;
-      const int pick =
-          b_.pick(std::monostate{}, fmt::format("Rank {}\n{} of slots on average over {} layer{}", i + 1,
-                                                format_percent(mean), format_count(seen[i]), seen[i] == 1 ? "" : "s"));
-      b_.rect({at + inset, y(mean), cell_ - gap_ - 2 * inset, y(0) - y(mean)}, Paint::of(ColorRole::neutral_bar),
-              layer::data, pick);
-    }
-    const std::string words = used == 1
-                                  ? "share at each rank"
-                                  : "mean share at each rank, " + format_count(static_cast<double>(used)) + " layers";
-    b_.text({x1_ - gap_, 12}, fit_text(words, FontRole::axis, (x1_ - x0_) * 0.6), FontRole::axis,
-            Paint::of(ColorRole::text_3), Anchor::end);
-    if (uniform() <= 0) return;
-    b_.dashed({x0_, y(uniform())}, {x1_ - gap_, y(uniform())}, Paint::of(ColorRole::text_2));
-    b_.text({x1_ - gap_, y(uniform()) - 5}, "uniform " + format_percent(uniform(), 2), FontRole::axis,
-            Paint::of(ColorRole::text_3), Anchor::end);
-  }
-
-  // Effective experts of each row on a scale from 0 to E.
-  void paint_effective() {
-    const Series* effective = nullptr;
-    for (const Series& s : load_->series)
-      if (s.name == "effective_experts") effective = &s;
-    if (effective == nullptr || effective->y.size() != rows_.size()) return;
-    const double x = x1_ + 16;
-    const double wide = 46;
-    b_.text({x, y0_ - 8}, "effective experts", FontRole::axis, Paint::of(ColorRole::text_3));
-    double last = -100;
-    for (std::size_t r = 0; r < rows_.size(); ++r) {
-      const Row& row = rows_[r];
-      const double center = row.y + (row.height - gap_) / 2;
-      const double value = effective->y[r];
-      const bool room = center - last >= 13;
-      if (room) last = center;
-      if (!row.drawn || !std::isfinite(value)) {
-        if (room) b_.text({x, center + 4}, "not counted", FontRole::axis, Paint::of(ColorRole::text_3));
-        continue;
-      }
-      const double all = static_cast<double>(row.order.size());
-      const double tall = std::min(14.0, std::max(1.0, row.height - gap_));
-      const int pick =
-          b_.pick(static_cast<std::int32_t>(r), fmt::format("{}\n{} effective experts of {}", share_.row_names[r],
-                                                            format_number(value, 1), format_count(all)));
-      b_.rect({x, center - tall / 2, wide, tall}, Paint::of(ColorRole::raised), layer::band, pick);
-      b_.rect({x, center - tall / 2, wide * std::clamp(value / all, 0.0, 1.0), tall},
-              Paint::of(row_selected(r) ? ColorRole::text_1 : ColorRole::neutral_bar), layer::data, pick);
-      if (room)
-        b_.text({x + wide + 8, center + 4}, format_number(value, 1), FontRole::mono_small, Paint::of(ColorRole::text_1),
-                Anchor::start, pick);
-    }
-    const double y = y1_ + 13;
-    b_.text({x, y}, "0", FontRole::tick, Paint::of(ColorRole::text_2), Anchor::middle);
-    b_.text({x + wide, y}, std::to_string(widest_), FontRole::tick, Paint::of(ColorRole::text_2), Anchor::middle);
-  }
-
   void paint_legend() {
-    const double y = y1_ + 34;
+    const double y = at_.y1 + 34;
     const std::string axis = options_.sort == Sort::load ? "rank within the layer, by load" : "expert";
-    const double span = x1_ - gap_ - x0_;
+    const double span = at_.x1 - at_.gap - at_.x0;
     ColourBar bar;
     bar.lift = options_.measure == Measure::lift;
     bar.format = options_.measure == Measure::count ? TickFormat::count : TickFormat::percent;
@@ -382,13 +301,13 @@ class ExpertsPainter {
     const double title_width = text_width(bar.title, FontRole::axis) + 10;
     const double wide = std::clamp(span - title_width - note - 24, 40.0, 240.0);
     const bool axis_fits = span - note - wide - title_width >= text_width(axis, FontRole::axis) + 16;
-    bar.box = {x1_ - gap_ - note - wide - 8, y - 9, wide, 10};
+    bar.box = {at_.x1 - at_.gap - note - wide - 8, y - 9, wide, 10};
     if (note > 0) {
       bar.mark = uniform();
       bar.mark_title = "uniform";
     }
     draw_colour_bar(b_, bar);
-    if (axis_fits) b_.text({x0_, y}, axis, FontRole::axis, Paint::of(ColorRole::text_2));
+    if (axis_fits) b_.text({at_.x0, y}, axis, FontRole::axis, Paint::of(ColorRole::text_2));
   }
 
   // The even share, or nothing when rows have different numbers of experts.
@@ -416,13 +335,10 @@ class ExpertsPainter {
   ExpertsOptions options_;
   const Selection& selection_;
   FigureBuilder b_;
-  std::vector<Row> rows_;
-  std::size_t widest_ = 0;
+  ExpertsLayout at_;
   std::optional<double> uniform_;
   double high_ = 0;
-  double right_ = 0, top_ = 0;
-  double x0_ = 0, x1_ = 0, y0_ = 0, y1_ = 0;
-  double row_height_ = 0, absent_height_ = 0, cell_ = 0, gap_ = 0;
+  double right_ = 0, row_height_ = 0, absent_height_ = 0;
 };
 
 }  // namespace
