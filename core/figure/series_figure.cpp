@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <functional>
 #include <limits>
 
 #include "core/figure/affinity_matrix_figure.h"
@@ -128,23 +129,38 @@ class SeriesPainter {
     if (names_ == nullptr && !options_.rows_on_x) {
       draw_x_axis(b_, x_, y, TickFormat::number, static_cast<int>(std::clamp((x1_ - x0_) / 90, 2.0, 10.0)));
     } else {
-      double last = -1e9;
-      for (std::size_t i = 0; i < s->x.size(); ++i) {
-        if (!std::isfinite(s->x[i])) continue;
-        const std::string name = x_name(*s, i);
-        const double wide = text_width(name, FontRole::tick);
-        const double at = x_(s->x[i]);
-        const bool bold = marked(*s, i);
-        if (at - wide / 2 < last + 6) continue;
-        last = at + wide / 2;
-        b_.text({at, y + 14}, name, FontRole::tick, Paint::of(bold ? ColorRole::text_1 : ColorRole::text_2),
-                Anchor::middle)
-            .bold = bold;
-      }
+      draw_x_names(*s);
     }
     if (!x_title().empty())
       b_.text({(x0_ + x1_) / 2, y + 32}, fit_text(x_title(), FontRole::axis, x1_ - x0_), FontRole::axis,
               Paint::of(ColorRole::text_2), Anchor::middle);
+  }
+
+  // Every n-th name, so that none touches another; the marked one always.
+  void draw_x_names(const Series& s) {
+    double widest = 1;
+    std::size_t marked_at = s.x.size();
+    for (std::size_t i = 0; i < s.x.size(); ++i) {
+      widest = std::max(widest, text_width(x_name(s, i), FontRole::tick));
+      if (marked(s, i)) marked_at = i;
+    }
+    const double step = s.x.size() > 1 ? std::abs(x_.end - x_.start) / static_cast<double>(s.x.size() - 1) : widest;
+    std::size_t stride = 1;
+    while (static_cast<double>(stride) * step < widest + 6 && stride < s.x.size()) ++stride;
+    const double reach = widest + 6;
+    double last = -1e9;
+    for (std::size_t i = 0; i < s.x.size(); ++i) {
+      const bool bold = i == marked_at;
+      if (!std::isfinite(s.x[i]) || (i % stride != 0 && !bold)) continue;
+      const double at = x_(s.x[i]);
+      const bool beside_marked =
+          !bold && marked_at < s.x.size() && std::abs(at - x_(s.x[marked_at])) < reach && std::isfinite(s.x[marked_at]);
+      if (beside_marked || at - last < reach) continue;
+      last = at;
+      b_.text({at, y_.start + 14}, x_name(s, i), FontRole::tick,
+              Paint::of(bold ? ColorRole::text_1 : ColorRole::text_2), Anchor::middle)
+          .bold = bold;
+    }
   }
 
   void draw_band(const Series& s) {
@@ -226,7 +242,7 @@ class SeriesPainter {
         b_.whisker(at.x, y_(s.low[i]), y_(s.high[i]), 3, paint, pick);
       const double radius = accent ? 5 : dense ? 1.2 : first || options_.coloured ? 3 : 2;
       b_.circle(at, radius, accent ? Paint::of(ColorRole::accent) : paint, layer::over_data, pick);
-      if (options_.value_labels && first) value_label(s, i, at);
+      if (options_.value_labels && first && worth_a_number(s, i)) value_label(s, i, at);
     }
     flush();
     end_label(s, last, first ? ColorRole::text_1 : reference ? ColorRole::text_3 : ColorRole::text_2);
@@ -244,6 +260,16 @@ class SeriesPainter {
     return b_.pick(what, words);
   }
 
+  // Many points are a line to look at: only its ends up and down, and the marked point, have their number.
+  bool worth_a_number(const Series& s, std::size_t i) const {
+    if (s.x.size() <= most_whiskers / 2 || marked(s, i)) return true;
+    // Comparisons with absent values are false, so these do not count.
+    const auto beyond = [&](auto further) {
+      return std::none_of(s.y.begin(), s.y.end(), [&](double y) { return further(y, s.y[i]); });
+    };
+    return beyond(std::less<>()) || beyond(std::greater<>());
+  }
+
   // The same number of decimals beside every point.
   void value_label(const Series& s, std::size_t i, Point at) {
     const int decimals = high_ < 2 ? 3 : high_ < 20 ? 2 : 1;
@@ -255,7 +281,23 @@ class SeriesPainter {
     const double left = whisker ? at.x + 6 : at.x - wide / 2;
     if (left < last_value_ + 4 || left + wide > x1_) return;
     last_value_ = left + wide;
-    b_.text({left, std::max(10.0, at.y - 9)}, words, FontRole::tick, Paint::of(ColorRole::text_1));
+    // Above the point, or below it where a reference line would run through the number.
+    double base = std::max(10.0, at.y - 9);
+    if (crosses_reference(base, s.x[i]) && at.y + 17 < y_.start && !crosses_reference(at.y + 17, s.x[i]))
+      base = at.y + 17;
+    b_.text({left, base}, words, FontRole::tick, Paint::of(ColorRole::text_1));
+  }
+  // True when a reference line passes through text on this baseline at about this x.
+  bool crosses_reference(double base, double x) const {
+    for (const Series* s : series_) {
+      if (s->role != Role::reference) continue;
+      for (std::size_t i = 0; i < s->x.size(); ++i) {
+        if (s->x[i] != x || !std::isfinite(s->y[i])) continue;
+        const double line = y_(s->y[i]);
+        if (line > base - 11 && line < base + 4) return true;
+      }
+    }
+    return false;
   }
 
   struct EndLabel {

@@ -68,7 +68,7 @@ void draw_row_labels(FigureBuilder& b, const Matrix& expert, const Selection& se
   std::vector<double> taken;
   for (const bool chips : {true, false}) {
     for (std::size_t r = 0; r < expert.rows(); ++r) {
-      const double y = y0 + (static_cast<double>(r) + 0.5) * row_height + 3;
+      const double y = std::max(13.0, y0 + (static_cast<double>(r) + 0.5) * row_height + 3);
       const bool selected = std::any_of(selection.experts.begin(), selection.experts.end(),
                                         [&](const ExpertRef& s) { return s.row == r; });
       const double reach = chips ? 18 : selection.experts.empty() ? 12 : 15;

@@ -56,6 +56,39 @@ TEST(SeriesFigure, ManyLinesHaveLabelsThatDoNotTouch) {
   test::keep_svg(figure, "series");
 }
 
+TEST(SeriesFigure, NumbersStandBesideAReferenceLineAndNotOnIt) {
+  auto result = std::make_shared<Result>();
+  Series s;
+  s.name = "entropy";
+  Series even;
+  even.name = "even";
+  even.role = Series::Role::reference;
+  for (int x = 0; x < 6; ++x) {
+    s.x.push_back(x);
+    s.y.push_back(2.45 + 0.05 * x);
+    even.x.push_back(x);
+    even.y.push_back(2.77);
+  }
+  result->series = {s, even};
+  SeriesOptions options;
+  options.value_labels = true;
+  const Figure figure = series_figure(result, options, 560, 220);
+  double line_y = 0;
+  for (const Mark& mark : figure.marks) {
+    const auto* line = std::get_if<LineMark>(&mark.shape);
+    if (line != nullptr && !line->dash.empty() && line->points.size() == 6) line_y = line->points[0].y;
+  }
+  ASSERT_GT(line_y, 0);
+  int numbers = 0;
+  for (const Mark& mark : figure.marks) {
+    const auto* text = std::get_if<TextMark>(&mark.shape);
+    if (text == nullptr || text->text.rfind("2.", 0) != 0 || text->text.size() != 4) continue;
+    ++numbers;
+    EXPECT_FALSE(text->at.y > line_y && text->at.y - 8 < line_y) << text->text;
+  }
+  EXPECT_GE(numbers, 5);
+}
+
 TEST(SeriesFigure, ASeriesWithBrokenArraysIsNotDrawn) {
   auto result = std::make_shared<Result>();
   Series s;
