@@ -165,7 +165,7 @@ class Builder {
     add_floors();
     add_nodes();
     add_tubes();
-    if (route) add_route(*route);
+    set_route(scene_, route, options_.second_rank);
     scene_.n = static_cast<double>(result_.provenance.tokens);
     return std::move(scene_);
   }
@@ -258,34 +258,6 @@ class Builder {
                                  100 * options_.threshold, 100 * scene_.share_drawn);
   }
 
-  void add_route(const TokenRoute& token) {
-    for (int rank = 0; rank < (options_.second_rank ? 2 : 1); ++rank) {
-      SceneRoute out;
-      out.rank = rank;
-      const Vec3* last = nullptr;
-      for (const TokenRoute::Step& step : token.steps) {
-        if (static_cast<std::size_t>(rank) >= step.experts.size()) continue;
-        const ExpertRef expert{step.row, step.experts[static_cast<std::size_t>(rank)]};
-        const auto node = tower_.node_of_expert.find(expert);
-        if (node == tower_.node_of_expert.end()) continue;
-        const Vec3& here = positions_[node->second];
-        if (last) {
-          const auto part = climb(*last, here);
-          out.path.insert(out.path.end(), part.begin() + (out.path.empty() ? 0 : 1), part.end());
-        }
-        last = &here;
-        if (rank == 0) {
-          const double weight = step.weights.empty() ? std::numeric_limits<double>::quiet_NaN() : step.weights[0];
-          scene_.labels.push_back({here,
-                                   std::isnan(weight) ? fmt::format("E{:02}", expert.expert)
-                                                      : fmt::format("E{:02} {:.2f}", expert.expert, weight),
-                                   is_selected(expert)});
-        }
-      }
-      if (out.path.size() > 1) scene_.routes.push_back(std::move(out));
-    }
-  }
-
   const Result& result_;
   const Graph& graph_;
   const std::vector<RouterRow>& rows_;
@@ -316,6 +288,39 @@ TokenRoute token_route(const Trace& trace, std::uint64_t token, std::uint32_t fi
     route.steps.push_back(std::move(step));
   }
   return route;
+}
+
+void set_route(Scene& scene, const TokenRoute* route, bool second_rank) {
+  scene.routes.clear();
+  scene.labels.clear();
+  if (!route) return;
+  const auto node_of = [&](const ExpertRef& expert) -> const SceneNode* {
+    const auto found =
+        std::find_if(scene.nodes.begin(), scene.nodes.end(), [&](const SceneNode& n) { return n.expert == expert; });
+    return found == scene.nodes.end() ? nullptr : &*found;
+  };
+  for (int rank = 0; rank < (second_rank ? 2 : 1); ++rank) {
+    SceneRoute out;
+    out.rank = rank;
+    const SceneNode* last = nullptr;
+    for (const TokenRoute::Step& step : route->steps) {
+      if (static_cast<std::size_t>(rank) >= step.experts.size()) continue;
+      const SceneNode* here = node_of({step.row, step.experts[static_cast<std::size_t>(rank)]});
+      if (!here) continue;
+      if (last) {
+        const auto part = climb(last->position, here->position);
+        out.path.insert(out.path.end(), part.begin() + (out.path.empty() ? 0 : 1), part.end());
+      }
+      last = here;
+      if (rank != 0) continue;
+      const double weight = step.weights.empty() ? std::numeric_limits<double>::quiet_NaN() : step.weights[0];
+      scene.labels.push_back({here->position,
+                              std::isnan(weight) ? fmt::format("E{:02}", here->expert.expert)
+                                                 : fmt::format("E{:02} {:.2f}", here->expert.expert, weight),
+                              here->selected});
+    }
+    if (out.path.size() > 1) scene.routes.push_back(std::move(out));
+  }
 }
 
 Scene routes_scene(const Result& result, const std::vector<RouterRow>& rows, const RoutesOptions& options,

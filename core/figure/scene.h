@@ -106,5 +106,7 @@ struct TokenRoute {
 [[nodiscard]] MOESCOPE_API Scene routes_scene(const Result& result, const std::vector<RouterRow>& rows,
                                               const RoutesOptions& options, const Selection& selection,
                                               const TokenRoute* route);
+// Replaces the followed token of a scene (null = none) and leaves the rest, for playing token by token.
+MOESCOPE_API void set_route(Scene& scene, const TokenRoute* route, bool second_rank);
 
 }  // namespace moescope

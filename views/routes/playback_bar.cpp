@@ -2,10 +2,12 @@
 
 #include <QBoxLayout>
 #include <QComboBox>
+#include <QCoreApplication>
 #include <QLabel>
 #include <QLocale>
 #include <QSignalBlocker>
 #include <QSlider>
+#include <QThreadPool>
 #include <QToolButton>
 #include <cmath>
 #include <map>
@@ -26,6 +28,26 @@ QString visible(const std::string& bytes) {
   text.replace(QLatin1Char('\t'), QStringLiteral("⇥"));
   text.replace(QLatin1Char(' '), QStringLiteral("·"));
   return text.toHtmlEscaped();
+}
+
+// The first experts of every layer; `letters` is the length of what one sees.
+QString experts_line(const Trace& trace, const TokenRoute& route, std::size_t most, bool weights, int& letters) {
+  QString line;
+  const QString dim = color(ColorRole::text_3).name(), strong = color(ColorRole::text_1).name();
+  for (const TokenRoute::Step& step : route.steps) {
+    const int layer = step.row < trace.rows().size() ? trace.rows()[step.row].layer : static_cast<int>(step.row);
+    const QString label = QStringLiteral("L%1 ").arg(layer);
+    QString words;
+    for (std::size_t i = 0; i < std::min(step.experts.size(), most); ++i) {
+      words += QStringLiteral("E%1 ").arg(step.experts[i], 2, 10, QLatin1Char('0'));
+      if (weights && i < step.weights.size() && !std::isnan(step.weights[i]))
+        words += QStringLiteral("%1 ").arg(step.weights[i], 0, 'f', 2);
+    }
+    letters += static_cast<int>(label.size() + words.size()) + 1;
+    line += QStringLiteral("<span style='color:%1'>%2</span><span style='color:%3'>%4</span>&nbsp;")
+                .arg(dim, label, strong, words);
+  }
+  return line;
 }
 
 }  // namespace
@@ -106,8 +128,32 @@ PlaybackBar::PlaybackBar(QWidget* parent)
   });
 }
 
-void PlaybackBar::set_trace(const Trace* trace) {
-  sequences_ = trace && trace->has_ids() ? sequences_of(*trace) : std::vector<SequenceTokens>{};
+PlaybackBar::~PlaybackBar() {
+  ++*generation_;
+}
+
+void PlaybackBar::set_trace(std::shared_ptr<const Trace> trace) {
+  const std::uint64_t mine = ++*generation_;
+  show_sequences({});
+  busy_ = trace && trace->has_ids();
+  if (!busy_) return;
+  text_->clear();
+  QThreadPool::globalInstance()->start([this, mine, generation = generation_, trace = std::move(trace)] {
+    auto made = std::make_shared<std::vector<SequenceTokens>>(sequences_of(*trace));
+    QMetaObject::invokeMethod(
+        qApp,
+        [this, mine, generation, made] {
+          if (*generation != mine) return;
+          busy_ = false;
+          show_sequences(std::move(*made));
+          Q_EMIT ready();
+        },
+        Qt::QueuedConnection);
+  });
+}
+
+void PlaybackBar::show_sequences(std::vector<SequenceTokens> sequences) {
+  sequences_ = std::move(sequences);
   sequence_ = position_ = 0;
   const QSignalBlocker quiet(choose_);
   choose_->clear();
@@ -142,19 +188,13 @@ void PlaybackBar::set_token(const Trace& trace, std::uint64_t token, const Token
       tr("%1 of %2")
           .arg(QLocale::c().toString(position_ + 1), QLocale::c().toString(sequences_[sequence_].tokens.size())));
   fill_text(trace);
+  // As much of every layer as the line holds: two experts with weights, one, or one without its weight.
   QString experts;
-  const QString dim = color(ColorRole::text_3).name(), strong = color(ColorRole::text_1).name();
-  for (const TokenRoute::Step& step : route.steps) {
-    const int layer = step.row < trace.rows().size() ? trace.rows()[step.row].layer : static_cast<int>(step.row);
-    experts +=
-        QStringLiteral("<span style='color:%1'>L%2</span> <span style='color:%3'>").arg(dim).arg(layer).arg(strong);
-    for (std::size_t i = 0; i < std::min<std::size_t>(step.experts.size(), 2); ++i) {
-      experts += QStringLiteral("E%1").arg(step.experts[i], 2, 10, QLatin1Char('0'));
-      if (i < step.weights.size() && !std::isnan(step.weights[i]))
-        experts += QStringLiteral(" %1").arg(step.weights[i], 0, 'f', 2);
-      experts += QLatin1Char(' ');
-    }
-    experts += QStringLiteral("</span>&nbsp; ");
+  const QFontMetrics metrics(experts_->font());
+  for (const auto& [most, weights] : {std::pair{2, true}, {1, true}, {1, false}}) {
+    int letters = 0;
+    experts = experts_line(trace, route, static_cast<std::size_t>(most), weights, letters);
+    if (letters * metrics.horizontalAdvance(QLatin1Char('0')) <= experts_->width()) break;
   }
   experts_->setText(experts);
 }

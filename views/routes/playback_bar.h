@@ -4,6 +4,7 @@
 
 #include <QWidget>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "core/figure/scene.h"
@@ -28,7 +29,10 @@ class PlaybackBar : public QWidget {
   Q_OBJECT
  public:
   explicit PlaybackBar(QWidget* parent = nullptr);
-  void set_trace(const Trace* trace);
+  ~PlaybackBar() override;
+  // Lists the trace's sequences on a pool thread; ready() tells when that is done. Null = no trace.
+  void set_trace(std::shared_ptr<const Trace> trace);
+  [[nodiscard]] bool busy() const { return busy_; }
   // Shows `token` as the current one; `route` gives its experts per row.
   void set_token(const Trace& trace, std::uint64_t token, const TokenRoute& route);
   void set_playing(bool playing);
@@ -37,13 +41,18 @@ class PlaybackBar : public QWidget {
   [[nodiscard]] bool has_tokens() const { return !sequences_.empty(); }
 
  Q_SIGNALS:
+  void ready();
   void token_wanted(quint64 token);
   void play_toggled();
 
  private:
+  void show_sequences(std::vector<SequenceTokens> sequences);
   void fill_text(const Trace& trace);
   std::vector<SequenceTokens> sequences_;
   std::size_t sequence_ = 0, position_ = 0;
+  bool busy_ = false;
+  // Which trace the list is of; what a pool thread made for an earlier one, or for a bar that is gone, is dropped.
+  std::shared_ptr<std::uint64_t> generation_ = std::make_shared<std::uint64_t>(0);
   QToolButton* back_;
   QToolButton* play_;
   QToolButton* forward_;

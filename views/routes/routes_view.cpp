@@ -29,6 +29,20 @@ double floor_of_threshold(const Trace& trace) {
   return most <= 64 ? 0.0 : 5e-4;
 }
 
+// Links thin out as experts get more: 1.2 % of tokens at 16 experts, 0.4 % at 128.
+double usual_threshold(const Trace* trace) {
+  std::uint32_t most = 16;
+  for (const RouterRow& row : trace ? trace->rows() : std::vector<RouterRow>{}) most = std::max(most, row.experts);
+  return 0.012 * std::sqrt(16.0 / most);
+}
+
+nlohmann::json parameters(const Trace& trace, const RoutesControls& controls) {
+  return {{"first_row", controls.first_row},
+          {"last_row", controls.last_row},
+          {"threshold", std::min(floor_of_threshold(trace), controls.threshold)},
+          {"ranks", controls.ranks}};
+}
+
 }  // namespace
 
 RoutesView::RoutesView(ViewContext& context)
@@ -76,6 +90,7 @@ RoutesView::RoutesView(ViewContext& context)
   rows->addLayout(stack_, 1);
   rows->addWidget(playback_);
   connect(playback_, &PlaybackBar::token_wanted, this, [this](quint64 token) { select_token(token); });
+  connect(playback_, &PlaybackBar::ready, this, [this] { follow(); });
   connect(playback_, &PlaybackBar::play_toggled, this, [this] { set_playing(!controls_.playing); });
   connect(&play_timer_, &QTimer::timeout, this, &RoutesView::advance);
   spin_timer_.setInterval(40);
@@ -93,7 +108,9 @@ void RoutesView::changed(Changes changes) {
   if (has(changes, Change::active_trace)) {
     result_.reset();
     playing_token_.reset();
-    playback_->set_trace(trace);
+    asked_ = nullptr;
+    const Source* source = workbench().active_trace();
+    playback_->set_trace(source ? source->trace : nullptr);
     if (viewport_) viewport_->fit();
   }
   if (has(changes, Change::options) || has(changes, Change::active_trace)) {
@@ -104,8 +121,20 @@ void RoutesView::changed(Changes changes) {
     show_message(tr("Open a trace to see its routes, or run a prompt on a model."));
     return;
   }
-  if (has(changes, Change::active_trace) || has(changes, Change::filter) || has(changes, Change::options)) request();
-  if (has(changes, Change::selection) || has(changes, Change::options)) rebuild();
+  if (has(changes, Change::filter)) asked_ = nullptr;
+  const bool asks = parameters(*trace, controls_) != asked_;
+  if (asks) request();
+  const Selection& now = shown_selection();
+  const bool same_marks = now.experts == built_for_.experts && now.link == built_for_.link;
+  if (has(changes, Change::options) || (has(changes, Change::selection) && !same_marks)) {
+    if (!asks) rebuild();  // what was asked for rebuilds when it comes
+  } else if (has(changes, Change::selection)) {
+    follow();
+  }
+}
+
+bool RoutesView::pending() const {
+  return waiting_ || playback_->busy();
 }
 
 void RoutesView::read_options() {
@@ -121,7 +150,7 @@ void RoutesView::read_options() {
   // Tall models start with their first layers: twelve floors are what one can read at once.
   c.last_row =
       std::clamp(static_cast<int>(number("routes.last_row", std::min(last, c.first_row + 11))), c.first_row, last);
-  c.threshold = std::clamp(number("routes.threshold", 0.012), 0.0, 1.0);
+  c.threshold = std::clamp(number("routes.threshold", usual_threshold(trace)), 0.0, 1.0);
   c.color = route_color_from_name(text.is_string() ? text.get<std::string>() : "domain");
   c.speed = std::clamp(number("routes.speed", 4), 0.1, 60.0);
   c.ranks = std::max(1, static_cast<int>(number("routes.ranks", 1)));
@@ -154,11 +183,8 @@ void RoutesView::request() {
   const Trace* trace = context().trace();
   if (!trace) return;
   waiting_ = true;
-  const nlohmann::json params = {{"first_row", controls_.first_row},
-                                 {"last_row", controls_.last_row},
-                                 {"threshold", std::min(floor_of_threshold(*trace), controls_.threshold)},
-                                 {"ranks", controls_.ranks}};
-  workbench().request_result("routes.scene", "route_graph", params, [this](const Expected<ResultPtr>& result) {
+  asked_ = parameters(*trace, controls_);
+  workbench().request_result("routes.scene", "route_graph", asked_, [this](const Expected<ResultPtr>& result) {
     waiting_ = false;
     if (result) {
       result_ = *result;
@@ -189,12 +215,8 @@ void RoutesView::rebuild() {
   options.threshold = controls_.threshold;
   options.color = controls_.color;
   options.second_rank = controls_.second_rank;
-  std::optional<TokenRoute> route;
-  if (const auto token = current_token(); token && trace->has_ids() && *token < trace->token_count()) {
-    route = token_route(*trace, *token, static_cast<std::uint32_t>(controls_.first_row),
-                        static_cast<std::uint32_t>(controls_.last_row));
-    playback_->set_token(*trace, *token, *route);
-  }
+  const std::optional<TokenRoute> route = current_route();
+  built_for_ = shown_selection();
   Scene scene =
       routes_scene(*result_, trace->rows(), options, shown_selection(), controls_.follow && route ? &*route : nullptr);
   header_->set_n(tr("n = %1 tokens").arg(count_text(result_->provenance.tokens)));
@@ -215,6 +237,28 @@ void RoutesView::rebuild() {
   } else {
     still_->overlay = overlay;
     still_->set_scene(std::move(scene), current_theme());
+  }
+}
+
+// The current token's way, which the bar below then shows too.
+std::optional<TokenRoute> RoutesView::current_route() {
+  const Trace* trace = context().trace();
+  const auto token = current_token();
+  if (!trace || !token || !trace->has_ids() || *token >= trace->token_count()) return std::nullopt;
+  TokenRoute route = token_route(*trace, *token, static_cast<std::uint32_t>(controls_.first_row),
+                                 static_cast<std::uint32_t>(controls_.last_row));
+  playback_->set_token(*trace, *token, route);
+  return route;
+}
+
+void RoutesView::follow() {
+  if (!result_) return;
+  const std::optional<TokenRoute> route = current_route();
+  const TokenRoute* shown = controls_.follow && route ? &*route : nullptr;
+  if (viewport_) {
+    viewport_->set_route(shown, controls_.second_rank);
+  } else {
+    still_->set_route(shown, controls_.second_rank);
   }
 }
 
@@ -276,7 +320,7 @@ void RoutesView::advance() {
   if (!isVisible() || !playback_->has_tokens()) return;
   play_timer_.setInterval(static_cast<int>(std::lround(1000.0 / std::max(0.1, controls_.speed))));
   playing_token_ = playback_->next(1);
-  rebuild();
+  follow();
 }
 
 void RoutesView::show_message(const QString& text) {

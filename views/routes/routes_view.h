@@ -25,7 +25,7 @@ class RoutesView : public View {
   explicit RoutesView(ViewContext& context);
   ~RoutesView() override;
 
-  [[nodiscard]] bool pending() const override { return waiting_; }
+  [[nodiscard]] bool pending() const override;
   [[nodiscard]] QImage picture(double scale) override;
   // Turns the tower once by `frames` steps and gives the median time of a frame in milliseconds.
   [[nodiscard]] double measure_orbit(int frames);
@@ -38,6 +38,9 @@ class RoutesView : public View {
   void store_options();
   void request();
   void rebuild();
+  // Shows the current token in the scene that is built already.
+  void follow();
+  [[nodiscard]] std::optional<TokenRoute> current_route();
   void draw_controls();
   void act(RoutesAction action);
   void select_token(std::uint64_t token);
@@ -48,6 +51,8 @@ class RoutesView : public View {
 
   RoutesControls controls_, stored_;
   ResultPtr result_;
+  nlohmann::json asked_;  // parameters of the last request
+  Selection built_for_;   // whose experts and link the scene has marked
   bool waiting_ = false, moving_ = false;
   std::string error_;
   std::optional<std::uint64_t> playing_token_;  // shown while playing, before it becomes the selection

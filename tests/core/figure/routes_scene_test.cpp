@@ -105,6 +105,27 @@ TEST(RoutesScene, FollowedTokenPassesThroughItsExperts) {
   EXPECT_EQ(scene.labels[2].text, "E02") << "a weight that was not recorded is not shown as zero";
 }
 
+TEST(RoutesScene, FollowingAnotherTokenChangesOnlyItsRoute) {
+  TokenRoute first, second;
+  for (std::uint32_t row = 0; row < 3; ++row) {
+    first.steps.push_back({row, {0, 1}, {0.75, 0.25}});
+    second.steps.push_back({row, {(row + 1) % 4, 3}, {}});
+  }
+  Scene played = routes_scene(shifted_routes(), three_rows(), {}, {}, &first);
+  const Scene whole = routes_scene(shifted_routes(), three_rows(), {}, {}, &second);
+  set_route(played, &second, false);
+  ASSERT_EQ(played.routes.size(), 1U);
+  ASSERT_EQ(played.routes[0].path.size(), whole.routes[0].path.size());
+  for (std::size_t i = 0; i < whole.routes[0].path.size(); ++i)
+    EXPECT_EQ(played.routes[0].path[i].x, whole.routes[0].path[i].x);
+  ASSERT_EQ(played.labels.size(), 3U);
+  EXPECT_EQ(played.labels[1].text, whole.labels[1].text);
+  EXPECT_EQ(played.tubes.size(), whole.tubes.size());
+  set_route(played, nullptr, false);
+  EXPECT_TRUE(played.routes.empty());
+  EXPECT_TRUE(played.labels.empty());
+}
+
 TEST(RoutesScene, StaysWithinTheTubesThatASoftwareRendererDraws) {
   RoutesOptions options;
   options.threshold = 0;

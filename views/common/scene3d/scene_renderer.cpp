@@ -222,9 +222,13 @@ void SceneRenderer::set_scene(Scene scene, Theme theme) {
   rebuild();
 }
 
+void SceneRenderer::set_route(const TokenRoute* route, bool second_rank) {
+  moescope::set_route(scene_, route, second_rank);
+  rebuild_route();
+}
+
 void SceneRenderer::rebuild() {
   base_->RemoveAllViewProps();
-  top_->RemoveAllViewProps();
   const auto background = unit_rgb(resolve(Paint::of(ColorRole::sunken), theme_));
   base_->SetBackground(background[0], background[1], background[2]);
   for (const SceneFloor& floor : scene_.floors) add_floor(*base_, floor, theme_);
@@ -243,7 +247,11 @@ void SceneRenderer::rebuild() {
   const double opacity = theme_ == Theme::dark ? 0.34 : 0.46;
   quiet.add_to(*base_, any_selected ? opacity * 0.55 : opacity, sides, true);
   strong.add_to(*base_, 0.95, sides, true);
+  rebuild_route();
+}
 
+void SceneRenderer::rebuild_route() {
+  top_->RemoveAllViewProps();
   // The followed token: plain colour, so that it reads on any background, and its rank-2 way thinner and greyer.
   const Rgb route_color = theme_ == Theme::dark ? Rgb{255, 255, 255} : Rgb{22, 24, 28};
   const double scale = scene_.floors.empty() ? 1 : scene_.floors.front().radius / 2.5;

@@ -27,6 +27,8 @@ class SceneRenderer {
 
   // Rebuilds the actors. Cheap enough for every change of threshold at 1,500 tubes.
   void set_scene(Scene scene, Theme theme);
+  // Replaces the followed token's route and its labels; the other actors stay as they are.
+  void set_route(const TokenRoute* route, bool second_rank);
   [[nodiscard]] const Scene& scene() const { return scene_; }
   [[nodiscard]] Theme theme() const { return theme_; }
 
@@ -40,6 +42,7 @@ class SceneRenderer {
 
  private:
   void rebuild();
+  void rebuild_route();
   Scene scene_;
   Theme theme_ = Theme::dark;
   vtkSmartPointer<vtkRenderer> base_, top_;

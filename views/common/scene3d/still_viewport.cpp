@@ -13,6 +13,12 @@ void StillViewport::set_scene(Scene scene, Theme theme) {
   update();
 }
 
+void StillViewport::set_route(const TokenRoute* route, bool second_rank) {
+  renderer_.set_route(route, second_rank);
+  image_ = QImage();
+  update();
+}
+
 void StillViewport::paintEvent(QPaintEvent*) {
   const QSize wanted = size();
   if (image_.size() != wanted && wanted.width() > 0 && wanted.height() > 0) {

@@ -16,6 +16,7 @@ class StillViewport : public QWidget {
  public:
   using QWidget::QWidget;
   void set_scene(Scene scene, Theme theme);
+  void set_route(const TokenRoute* route, bool second_rank);
   void set_controls(std::function<void()> draw) { controls_ = std::move(draw); }
   [[nodiscard]] SceneRenderer& renderer() { return renderer_; }
   OverlayState overlay;

@@ -100,6 +100,11 @@ void VtkViewport::set_scene(Scene scene, Theme theme) {
   refresh(true);
 }
 
+void VtkViewport::set_route(const TokenRoute* route, bool second_rank) {
+  renderer_.set_route(route, second_rank);
+  refresh(true);
+}
+
 void VtkViewport::fit() {
   wants_fit_ = true;
   refresh(true);

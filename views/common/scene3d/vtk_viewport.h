@@ -29,6 +29,8 @@ class VtkViewport : public QOpenGLWidget {
   static void set_default_format();
 
   void set_scene(Scene scene, Theme theme);
+  // Follows another token in the same scene.
+  void set_route(const TokenRoute* route, bool second_rank);
   // Sees the whole scene again on the next frame.
   void fit();
   [[nodiscard]] SceneRenderer& renderer() { return renderer_; }
