@@ -65,8 +65,10 @@ bool run_all(const ReportSource& source, const std::set<std::string>& sections, 
   if (needs("experts")) {
     const std::size_t profiles = subject ? std::min(rows.size(), most_profiles) : 1;
     for (std::size_t i = 0; i < profiles; ++i) {
-      const std::string key = "domain_profile/" + std::to_string(subject ? rows[i] : 0);
-      if (!runner.run("domain_profile", key, {{"row", rows[i]}, {"tag", tag_of(source.trace)}})) return false;
+      // Spread over the depth where there are too many layers for all.
+      const std::uint32_t row = rows[profiles < 2 ? 0 : i * (rows.size() - 1) / (profiles - 1)];
+      const std::string key = "domain_profile/" + std::to_string(subject ? row : 0);
+      if (!runner.run("domain_profile", key, {{"row", row}, {"tag", tag_of(source.trace)}})) return false;
     }
   }
   if (!subject) return true;

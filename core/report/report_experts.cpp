@@ -65,6 +65,20 @@ std::optional<ReportParagraph> information_sentence(const Result& profile, const
   return s.done();
 }
 
+// Which layers were profiled, when not all were.
+std::optional<ReportParagraph> profiled_sentence(const ReportTrace& trace) {
+  std::vector<std::string> layers;
+  const auto& rows = trace.trace.rows();
+  for (std::uint32_t row = 0; row < rows.size(); ++row)
+    if (profile_of(trace, row, "share") != nullptr) layers.push_back("L" + std::to_string(rows[row].layer));
+  if (layers.size() == rows.size()) return std::nullopt;
+  return Sentence()
+      .say("The experts of ")
+      .strong(std::to_string(layers.size()) + " of " + std::to_string(rows.size()))
+      .say(" layers were profiled: " + join_words(layers) + ". Others may have stronger specialists.")
+      .done();
+}
+
 ReportTable specialist_table(const ReportTrace& trace, const std::vector<Specialist>& leaders) {
   ReportTable table;
   table.title = "The expert that takes most of each";
@@ -121,6 +135,7 @@ Draft experts_section(const ReportTrace& trace) {
   const ResultPtr profile = find_result(trace, "domain_profile/" + std::to_string(leader.row));
   const Matrix& share = *find_matrix(*profile, "share");
   draft.summary.push_back(leader_sentence(trace, leader));
+  if (const auto partial = profiled_sentence(trace)) draft.section.blocks.emplace_back(*partial);
   if (const auto told = information_sentence(*profile, share.column_axis)) draft.section.blocks.emplace_back(*told);
   draft.section.blocks.emplace_back(specialist_table(trace, leaders));
   DomainProfileOptions options;

@@ -10,7 +10,7 @@
 namespace moescope::report_page {
 
 // A page in the units of figures: pixels of a text column of 720. A4 at these margins.
-inline constexpr double column = 720, margin = 84, page_width = column + 2 * margin;
+inline constexpr double column = 720, half_width = 354, margin = 84, page_width = column + 2 * margin;
 inline constexpr double page_height = page_width * 297 / 210, foot_y = page_height - 52, bottom = foot_y - 20;
 inline constexpr double line = 21, table_row = 21;
 inline constexpr int pdf_resolution = 600;

@@ -4,6 +4,7 @@
 #include <QPainter>
 #include <QSaveFile>
 #include <QTextDocument>
+#include <QTextLayout>
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -32,10 +33,7 @@ class ReportFlow {
     heading(QString::fromStdString(report_.title), 26, 34);
     words(QString::fromStdString(report_.subtitle), 13, ColorRole::text_2);
     y_ += 10;
-    facts();
-    for (const std::string& caveat : report_.caveats)
-      words(QStringLiteral("• ") + QString::fromStdString(caveat), 12, ColorRole::text_2);
-    for (const ReportTable& table : report_.side_tables) put(table);
+    side();
     int number = 0;
     for (const ReportSection& section : report_.sections) {
       if (!painter_) return false;
@@ -45,13 +43,38 @@ class ReportFlow {
       heading(prefix + QString::fromStdString(section.title), 17, 24);
       for (const ReportBlock& block : section.blocks) {
         if (!painter_) return false;
+        const auto* figure = std::get_if<ReportFigure>(&block);
+        if (!figure || !figure->half) end_pair();
         std::visit([this](const auto& b) { put(b); }, block);
       }
+      end_pair();
     }
     return painter_ != nullptr;
   }
 
  private:
+  // What stands at the side on screen: two columns where the tables fit beside the rest, else one after the other.
+  void side() {
+    double tables = 0;
+    for (const ReportTable& table : report_.side_tables)
+      tables += 40 + table_row * static_cast<double>(table.rows.size() + 1);
+    const bool beside = tables > 0 && y_ + tables < bottom;
+    const double top = y_;
+    if (beside) width_ = half_width;
+    facts();
+    for (const std::string& caveat : report_.caveats)
+      words(QStringLiteral("• ") + QString::fromStdString(caveat), 12, ColorRole::text_2);
+    const double left_end = y_;
+    const int page = page_;
+    if (beside && painter_ && page == 1) {
+      x_ = margin + column - half_width;
+      y_ = top;
+    }
+    for (const ReportTable& table : report_.side_tables) put(table);
+    if (beside && page_ == page) y_ = std::max(y_, left_end);
+    x_ = margin;
+    width_ = column;
+  }
   bool new_page() {
     painter_ = pages_.next();
     if (!painter_) return false;
@@ -82,12 +105,12 @@ class ReportFlow {
     document.setDefaultFont(ui_font(size));
     document.setHtml(
         QStringLiteral("<div style=\"color:%1; line-height:150%\">%2</div>").arg(light(role).name(), html));
-    document.setTextWidth(column);
+    document.setTextWidth(width_);
     const double height = document.size().height();
     need(height);
     if (!painter_) return;
     painter_->save();
-    painter_->translate(margin, y_);
+    painter_->translate(x_, y_);
     document.drawContents(painter_);
     painter_->restore();
     y_ += height + 6;
@@ -98,13 +121,14 @@ class ReportFlow {
       if (!painter_) return;
       painter_->setFont(ui_font(12));
       painter_->setPen(light(ColorRole::text_2));
-      painter_->drawText(QPointF(margin, y_ + 14), QString::fromStdString(name));
+      painter_->drawText(QPointF(x_, y_ + 14), QString::fromStdString(name));
       painter_->setFont(mono_font(11.5));
       painter_->setPen(light(ColorRole::text_1));
-      const QString text = painter_->fontMetrics().elidedText(QString::fromStdString(value), Qt::ElideMiddle,
-                                                              static_cast<int>(column - 130));
-      painter_->drawText(QPointF(margin + 130, y_ + 14), text);
-      y_ += line - 2;
+      const double from = width_ < column ? 96 : 130;
+      const QString text = QString::fromStdString(value);
+      const double tall = wrapped_height(text, painter_->font(), width_ - from);
+      painter_->drawText(QRectF(x_ + from, y_ + 2, width_ - from, tall + 4), text, wrapping());
+      y_ += std::max(line - 2, tall + 4);
     }
     y_ += 8;
   }
@@ -133,11 +157,15 @@ class ReportFlow {
   void put(const ReportFigure& block) {
     const Figure& figure = block.figure;
     const double scale =
-        figure.width > 0 ? std::min({1.0, column / figure.width, (bottom - margin - 60) / figure.height}) : 1;
-    need(figure.height * scale + 50);
+        figure.width > 0
+            ? std::min({1.0, (block.half ? half_width : column) / figure.width, (bottom - margin - 60) / figure.height})
+            : 1;
+    // The second of a pair has its place beside the first.
+    if (!block.half || pair_page_ != page_ || pair_full_) need(figure.height * scale + 50);
     if (!painter_) return;
+    if (block.half) begin_half();
     painter_->save();
-    painter_->translate(margin, y_);
+    painter_->translate(x_, y_);
     painter_->scale(scale, scale);
     paint_figure(*painter_, figure, Theme::light);
     painter_->restore();
@@ -147,22 +175,46 @@ class ReportFlow {
              .arg(QString::fromStdString(figure.caption).toHtmlEscaped()),
          12, ColorRole::text_2);
     y_ += 6;
+    if (block.half) pair_end_ = std::max(pair_end_, y_);
+  }
+  // Two half-wide figures in a row stand side by side, as on screen.
+  void begin_half() {
+    const bool second = pair_page_ == page_ && !pair_full_;
+    if (second) {
+      y_ = pair_top_;
+      x_ = margin + column - half_width;
+    } else {
+      end_pair();
+      pair_top_ = y_;
+      pair_page_ = page_;
+    }
+    pair_full_ = second;
+    width_ = half_width;
+  }
+  void end_pair() {
+    if (pair_page_ == page_) y_ = std::max(y_, pair_end_);
+    pair_page_ = 0;
+    pair_end_ = 0;
+    pair_full_ = false;
+    x_ = margin;
+    width_ = column;
   }
 
   void put(const ReportTable& table) {
     if (table.columns.empty()) return;
     const std::size_t columns = table.columns.size();
     std::vector<double> widths(columns, 30);
-    const QFontMetricsF head(ui_font(11, 600)), text(ui_font(12)), digits(mono_font(11.5));
+    const QFontMetricsF head(ui_font(11, 600));
+    std::vector<QFontMetricsF> fonts;
+    for (std::size_t c = 0; c < columns; ++c) fonts.emplace_back(cell_font(table, c));
     for (std::size_t c = 0; c < columns; ++c) {
       widths[c] = std::max(widths[c], head.horizontalAdvance(QString::fromStdString(table.columns[c].name)) + 14);
       for (const auto& row : table.rows) {
         if (c >= row.size()) continue;
-        const QFontMetricsF& metrics = table.columns[c].number ? digits : text;
-        widths[c] = std::max(widths[c], metrics.horizontalAdvance(QString::fromStdString(row[c])) + 14);
+        widths[c] = std::max(widths[c], fonts[c].horizontalAdvance(QString::fromStdString(row[c])) + 14);
       }
     }
-    const double total = fit(widths);
+    const double total = fit(widths, width_);
     need(3 * table_row + 26);
     if (!table.title.empty()) {
       y_ += 4;
@@ -176,56 +228,81 @@ class ReportFlow {
         if (!new_page()) return;
         table_head(table, widths);
       }
-      double x = margin;
+      double x = x_;
       for (std::size_t c = 0; c < columns; x += widths[c++]) {
         if (c >= row.size()) continue;
-        painter_->setFont(table.columns[c].number ? mono_font(11.5) : ui_font(12));
+        painter_->setFont(cell_font(table, c));
         painter_->setPen(light(ColorRole::text_1));
         cell(QString::fromStdString(row[c]), x, widths[c], height, table.columns[c].number);
       }
       y_ += height;
-      painter_->fillRect(QRectF(margin, y_ - 1, std::min(column, std::max(total, 200.0)), 0.6), light(ColorRole::line));
+      painter_->fillRect(QRectF(x_, y_ - 1, std::min(width_, std::max(total, 200.0)), 0.6), light(ColorRole::line));
     }
     if (!table.note.empty()) words(QString::fromStdString(table.note), 11, ColorRole::text_3);
     y_ += 10;
   }
   void table_head(const ReportTable& table, const std::vector<double>& widths) {
     if (!painter_) return;
-    double x = margin;
+    double x = x_;
     for (std::size_t c = 0; c < widths.size(); x += widths[c++]) {
       painter_->setFont(ui_font(11, 600));
       painter_->setPen(light(ColorRole::text_2));
       cell(QString::fromStdString(table.columns[c].name), x, widths[c], table_row, table.columns[c].number);
     }
     y_ += table_row;
-    painter_->fillRect(QRectF(margin, y_ - 1, x - margin, 1), light(ColorRole::control_border));
+    painter_->fillRect(QRectF(x_, y_ - 1, x - x_, 1), light(ColorRole::control_border));
   }
   void cell(const QString& text, double x, double width, double height, bool number) {
-    const int flags = number ? Qt::AlignRight | Qt::AlignTop : Qt::AlignLeft | Qt::AlignTop | Qt::TextWrapAnywhere;
-    painter_->drawText(QRectF(x, y_ + 3, width - 10, height - 2), flags, text);
+    QTextOption option = wrapping();
+    if (number) {
+      option.setWrapMode(QTextOption::NoWrap);
+      option.setAlignment(Qt::AlignRight | Qt::AlignTop);
+    }
+    painter_->drawText(QRectF(x, y_ + 3, width - 10, height - 2), text, option);
+  }
+  // Commands are code, as on screen.
+  static QFont cell_font(const ReportTable& table, std::size_t c) {
+    if (table.columns[c].name == "Command") return mono_font(10);
+    return table.columns[c].number ? mono_font(11.5) : ui_font(12);
+  }
+  // Lines break between words; only a word that is longer than a line, a path for example, breaks inside.
+  static QTextOption wrapping() {
+    QTextOption option(Qt::AlignLeft | Qt::AlignTop);
+    option.setWrapMode(QTextOption::WrapAtWordBoundaryOrAnywhere);
+    return option;
+  }
+  static double wrapped_height(const QString& text, const QFont& font, double width) {
+    QTextLayout layout(text, font);
+    layout.setTextOption(wrapping());
+    layout.beginLayout();
+    double height = 0;
+    for (QTextLine line = layout.createLine(); line.isValid(); line = layout.createLine()) {
+      line.setLineWidth(width);
+      height += line.height();
+    }
+    layout.endLayout();
+    return height;
   }
   // Height of a row whose text wraps.
   static double row_tall(const ReportTable& table, const std::vector<std::string>& row,
                          const std::vector<double>& widths) {
-    const QFontMetricsF metrics(ui_font(12));
     double height = table_row;
     for (std::size_t c = 0; c < std::min(row.size(), widths.size()); ++c) {
       if (table.columns[c].number) continue;
-      const QRectF box =
-          metrics.boundingRect(QRectF(0, 0, widths[c] - 10, 1e4), Qt::TextWrapAnywhere, QString::fromStdString(row[c]));
-      height = std::max(height, box.height() + 6);
+      height =
+          std::max(height, wrapped_height(QString::fromStdString(row[c]), cell_font(table, c), widths[c] - 10) + 6);
     }
     return std::min(height, bottom - margin - 2 * table_row);
   }
   // Makes columns fit the page: wide ones give way, narrow ones keep their width. Returns the table's width.
-  static double fit(std::vector<double>& widths) {
-    double limit = column;
+  static double fit(std::vector<double>& widths, double room) {
+    double limit = room;
     const auto sum = [&] {
       double total = 0;
       for (const double w : widths) total += std::min(w, limit);
       return total;
     };
-    while (sum() > column && limit > 40) limit -= 4;
+    while (sum() > room && limit > 40) limit -= 4;
     for (double& w : widths) w = std::min(w, limit);
     return sum();
   }
@@ -233,8 +310,13 @@ class ReportFlow {
   const Report& report_;
   Pages& pages_;
   QPainter* painter_ = nullptr;
-  double y_ = 0;
+  double x_ = margin, y_ = 0, width_ = column;  // where the next thing goes, and how wide it may be
   int page_ = 0;
+  // Figures side by side: where the first began, the page (0 = no pair), how far both reach, and whether both are
+  // there.
+  double pair_top_ = 0, pair_end_ = 0;
+  int pair_page_ = 0;
+  bool pair_full_ = false;
 };
 
 }  // namespace
