@@ -4,6 +4,7 @@
 #include <QScrollBar>
 #include <QTest>
 
+#include "core/trace/trace_builder.h"
 #include "views/tokens/token_colors.h"
 #include "views/tokens/token_flow.h"
 #include "views/tokens/token_lines.h"
@@ -35,6 +36,19 @@ TEST(TokenLines, EveryTokenIsOnExactlyOneLine) {
   EXPECT_EQ(next, trace.token_count());
   EXPECT_EQ(lines.line_of(0), 0U);
   EXPECT_EQ(lines.line_of(499), lines.lines().size() - 1);
+}
+
+TEST(TokenLines, AWordOfSeveralTokensGoesToTheNextLineWhole) {
+  TraceBuilder builder(TraceBuilder::plain_rows(1, 4, 1), 1);
+  for (const char* piece : {"The", " quick", " experi", "men", "tal", " fox"}) {
+    builder.token({}, piece);
+    builder.route(0, {0});
+  }
+  const TokenLines lines = laid_out(builder.build("words"), {}, 20);
+  ASSERT_EQ(lines.lines().size(), 2U);
+  EXPECT_EQ(lines.lines()[0].count, 2U);
+  EXPECT_EQ(lines.lines()[1].first, 2U);
+  EXPECT_EQ(lines.lines()[1].number, 0U);
 }
 
 TEST(TokenLines, SequencesWithoutAKeptTokenAreLeftOut) {
@@ -91,6 +105,7 @@ TEST(TokensViewTest, DraggingOverTokensMakesThemTheFilter) {
                    Qt::NoModifier);
   QCoreApplication::sendEvent(flow->viewport(), &move);
   QTest::mouseRelease(flow->viewport(), Qt::LeftButton, Qt::NoModifier, to);
+  f.settle();
   EXPECT_EQ(f.bench->filter().mask.selected, *last - *first + 1);
 }
 

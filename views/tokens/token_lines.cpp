@@ -38,7 +38,8 @@ void TokenLines::start(std::shared_ptr<const Trace> trace, AppliedFilter filter,
   lines_.clear();
   next_ = shown_ = sequence_last_ = 0;
   number_ = 0;
-  cells_ = 0;
+  word_ = 0;
+  cells_ = word_cells_ = 0;
   new_line_ = true;
   total_ = trace_ ? trace_->token_count() : 0;
 }
@@ -64,6 +65,19 @@ void TokenLines::begin_line(std::uint64_t token, bool numbered) {
   cells_ = 0;
 }
 
+// A new line for the next token. A word of several tokens goes along with it whole, unless it is as long as half a
+// line.
+void TokenLines::wrap(bool at_word, int cells) {
+  const bool carry = !at_word && word_ > lines_.back().first && word_cells_ <= cells_per_line_ / 2 &&
+                     word_cells_ + cells <= cells_per_line_;
+  const std::uint64_t first = carry ? word_ : next_;
+  const auto carried = static_cast<std::uint32_t>(next_ - first);
+  lines_.back().count -= carried;
+  begin_line(first, false);
+  lines_.back().count = carried;
+  cells_ = carry ? word_cells_ : 0;
+}
+
 bool TokenLines::advance(std::size_t tokens) {
   if (!trace_) return false;
   for (std::size_t done = 0; done < tokens && next_ < total_; ++done) {
@@ -81,10 +95,20 @@ bool TokenLines::advance(std::size_t tokens) {
     }
     const std::string bytes = trace_->token_text(next_);
     const int cells = token_cells(bytes);
-    if (new_line_ || cells_ + cells > cells_per_line_) begin_line(next_, new_line_);
+    const bool starts_word = bytes.empty() || bytes[0] == ' ' || bytes[0] == '\t' || bytes[0] == '\n';
+    if (new_line_) {
+      begin_line(next_, true);
+    } else if (cells_ + cells > cells_per_line_) {
+      wrap(starts_word, cells);
+    }
+    if (new_line_ || starts_word) {
+      word_ = next_;
+      word_cells_ = 0;
+    }
     new_line_ = false;
     ++lines_.back().count;
     cells_ += cells;
+    word_cells_ += cells;
     if (bytes.find('\n') != std::string::npos) new_line_ = true;
     ++next_;
     ++shown_;

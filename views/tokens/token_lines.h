@@ -38,6 +38,7 @@ class TokenLines {
 
  private:
   [[nodiscard]] std::uint64_t sequence_end(std::uint64_t first, std::int32_t& id) const;
+  void wrap(bool at_word, int cells);
   void begin_line(std::uint64_t token, bool numbered);
 
   std::shared_ptr<const Trace> trace_;
@@ -46,7 +47,8 @@ class TokenLines {
   std::uint64_t total_ = 0, next_ = 0, shown_ = 0, sequence_last_ = 0;
   std::int32_t sequence_ = -1;
   std::uint32_t number_ = 0;
-  int cells_per_line_ = 80, cells_ = 0;
+  std::uint64_t word_ = 0;  // first token of the word that is being laid out
+  int cells_per_line_ = 80, cells_ = 0, word_cells_ = 0;
   bool new_line_ = true, sequence_starts_ = false;
 };
 
