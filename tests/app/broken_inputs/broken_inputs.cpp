@@ -1,9 +1,10 @@
 #include "tests/app/broken_inputs/broken_inputs.h"
 
 #include <cstring>
-#include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
+
+#include "tests/core/model/checkpoint_files.h"
 
 namespace moescope::test {
 namespace {
@@ -11,37 +12,21 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-const fs::path golden = fs::path(MOESCOPE_TEST_DATA) / "golden/olmoe";
-
-std::string read(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
-void write(const fs::path& file, const std::string& bytes) {
-  std::ofstream(file, std::ios::binary) << bytes;
-}
-
-fs::path copy_golden(const fs::path& folder) {
-  fs::create_directories(folder);
-  write(folder / "config.json", read(golden / "config.json"));
-  write(folder / "model.safetensors", read(golden / "model.safetensors"));
-  return folder;
-}
+const fs::path golden = golden_checkpoint();
 
 // A copy whose config was changed.
 fs::path with_config(const fs::path& folder, const std::function<void(json&)>& change) {
-  copy_golden(folder);
-  json config = json::parse(read(folder / "config.json"));
+  copy_golden_checkpoint(folder);
+  json config = json::parse(read_bytes(folder / "config.json"));
   change(config);
-  write(folder / "config.json", config.dump(1));
+  write_bytes(folder / "config.json", config.dump(1));
   return folder;
 }
 
 // A copy whose safetensors header was changed; the data stays.
 fs::path with_header(const fs::path& folder, const std::function<void(json&)>& change) {
-  copy_golden(folder);
-  const std::string bytes = read(folder / "model.safetensors");
+  copy_golden_checkpoint(folder);
+  const std::string bytes = read_bytes(folder / "model.safetensors");
   std::uint64_t size = 0;
   std::memcpy(&size, bytes.data(), sizeof size);
   json header = json::parse(bytes.substr(8, size));
@@ -50,7 +35,7 @@ fs::path with_header(const fs::path& folder, const std::function<void(json&)>& c
   std::uint64_t length = text.size();
   std::string out(sizeof length, '\0');
   std::memcpy(out.data(), &length, sizeof length);
-  write(folder / "model.safetensors", out + text + bytes.substr(8 + size));
+  write_bytes(folder / "model.safetensors", out + text + bytes.substr(8 + size));
   return folder;
 }
 
@@ -65,8 +50,8 @@ std::vector<BrokenInput> make_broken_inputs(const fs::path& folder) {
     all.push_back({name, make(folder / name), expected});
   };
   add("truncated_header", "model.safetensors", [](const fs::path& to) {
-    copy_golden(to);
-    write(to / "model.safetensors", read(golden / "model.safetensors").substr(0, 100));
+    copy_golden_checkpoint(to);
+    write_bytes(to / "model.safetensors", read_bytes(golden / "model.safetensors").substr(0, 100));
     return to;
   });
   add("offset_beyond_end", "model.safetensors", [](const fs::path& to) {
@@ -104,19 +89,19 @@ std::vector<BrokenInput> make_broken_inputs(const fs::path& folder) {
     return with_header(to, [](json& header) { header[a_tensor]["shape"] = {2, 9223372036854775807LL}; });
   });
   add("bad_json", "config.json, line", [](const fs::path& to) {
-    copy_golden(to);
-    std::string config = read(to / "config.json");
+    copy_golden_checkpoint(to);
+    std::string config = read_bytes(to / "config.json");
     config.insert(config.find(','), "; oops");
-    write(to / "config.json", config);
+    write_bytes(to / "config.json", config);
     return to;
   });
   add("empty_file", "empty", [](const fs::path& to) {
     fs::create_directories(to);
-    write(to / "empty.routes.safetensors", "");
+    write_bytes(to / "empty.routes.safetensors", "");
     return to / "empty.routes.safetensors";
   });
   add("folder_without_config", "config.json", [](const fs::path& to) {
-    copy_golden(to);
+    copy_golden_checkpoint(to);
     fs::remove(to / "config.json");
     return to;
   });

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/core/model/checkpoint_files.h"
+
 namespace moescope {
 namespace {
 
@@ -14,16 +16,11 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 
-const fs::path golden = fs::path(MOESCOPE_TEST_DATA) / "golden/olmoe";
+using test::copy_golden_checkpoint;
+using test::read_bytes;
+using test::write_bytes;
 
-std::string read(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
-void write(const fs::path& file, const std::string& bytes) {
-  std::ofstream(file, std::ios::binary) << bytes;
-}
+const fs::path golden = test::golden_checkpoint();
 
 // A copy of the golden checkpoint that a test may spoil.
 class CheckpointTest : public testing::Test {
@@ -32,20 +29,18 @@ class CheckpointTest : public testing::Test {
     folder_ = fs::path(testing::TempDir()) / ("checkpoint_" + std::to_string(getpid()) + "_" +
                                               testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(folder_);
-    fs::create_directories(folder_);
-    fs::copy_file(golden / "config.json", folder_ / "config.json");
-    fs::copy_file(golden / "model.safetensors", folder_ / "model.safetensors");
+    copy_golden_checkpoint(folder_);
   }
   void TearDown() override { fs::remove_all(folder_); }
 
   void set_config(const std::string& key, const nlohmann::json& value) {
-    auto config = nlohmann::json::parse(read(folder_ / "config.json"));
+    auto config = nlohmann::json::parse(read_bytes(folder_ / "config.json"));
     if (value.is_discarded()) {
       config.erase(key);
     } else {
       config[key] = value;
     }
-    write(folder_ / "config.json", config.dump(1));
+    write_bytes(folder_ / "config.json", config.dump(1));
   }
   // The one error that opening gives.
   std::string error() {
@@ -85,6 +80,15 @@ TEST_F(CheckpointTest, OpensTheGoldenFolderWithItsDimensions) {
   EXPECT_FALSE((*opened)->fault().has_value());
 }
 
+TEST_F(CheckpointTest, AFolderThatOnlySaysModelTakesTheNameAboveIt) {
+  const fs::path inner = copy_golden_checkpoint(folder_ / "model");
+  const auto opened = Checkpoint::open(inner);
+  ASSERT_TRUE(opened.has_value()) << opened.error().text();
+  EXPECT_EQ((*opened)->spec().name, folder_.filename().string());
+  set_config("_name_or_path", "lab/tiny-moe");
+  EXPECT_EQ((*Checkpoint::open(folder_))->spec().name, "tiny-moe");
+}
+
 TEST_F(CheckpointTest, CountsTheParametersThatTheFilesHold) {
   const auto opened = Checkpoint::open(golden);
   ASSERT_TRUE(opened.has_value());
@@ -120,7 +124,7 @@ TEST_F(CheckpointTest, TiedEmbeddingsNeedNoHead) {
 }
 
 TEST_F(CheckpointTest, ABadTokenizerIsToldAndTheWeightsStillOpen) {
-  write(folder_ / "tokenizer.json", "{ bad");
+  write_bytes(folder_ / "tokenizer.json", "{ bad");
   const auto opened = Checkpoint::open(folder_);
   ASSERT_TRUE(opened.has_value());
   EXPECT_EQ((*opened)->tokenizer(), nullptr);
@@ -162,10 +166,10 @@ TEST_F(CheckpointTest, ImpossibleNumbersAreRefusedByKey) {
       {"model_type", "hunyuan_v1_moe", "recognised but cannot be opened"},
       {"model_type", 7, "model_type must be text"},
   };
-  const std::string original = read(folder_ / "config.json");
+  const std::string original = read_bytes(folder_ / "config.json");
   for (const Case& c : cases) {
     SCOPED_TRACE(std::string(c.key) + " = " + c.value.dump());
-    write(folder_ / "config.json", original);
+    write_bytes(folder_ / "config.json", original);
     if (std::string(c.key) == "model_type") set_config("architectures", nlohmann::json::array());
     set_config(c.key, c.value);
     EXPECT_THAT(error(), AllOf(HasSubstr(c.expected), HasSubstr("config.json")));
@@ -173,19 +177,19 @@ TEST_F(CheckpointTest, ImpossibleNumbersAreRefusedByKey) {
 }
 
 TEST_F(CheckpointTest, AnUnknownFamilyListsTheKnownOnes) {
-  write(folder_ / "config.json", R"({"model_type": "bert", "architectures": ["BertModel"]})");
+  write_bytes(folder_ / "config.json", R"({"model_type": "bert", "architectures": ["BertModel"]})");
   EXPECT_THAT(error(), AllOf(HasSubstr("\"model_type\" = \"bert\""),
                              HasSubstr("Families that can be opened: dbrx, deepseek_v2")));
 }
 
 TEST_F(CheckpointTest, BadJsonNamesLineAndColumn) {
-  write(folder_ / "config.json", "{\n  \"hidden_size\": 32,,\n}");
+  write_bytes(folder_ / "config.json", "{\n  \"hidden_size\": 32,,\n}");
   EXPECT_THAT(error(), HasSubstr("config.json, line 2, column 21"));
-  write(folder_ / "config.json", "");
+  write_bytes(folder_ / "config.json", "");
   EXPECT_THAT(error(), HasSubstr("the file is empty"));
-  write(folder_ / "config.json", std::string(100000, '['));
+  write_bytes(folder_ / "config.json", std::string(100000, '['));
   EXPECT_THAT(error(), HasSubstr("nests"));
-  write(folder_ / "config.json", "[1, 2]");
+  write_bytes(folder_ / "config.json", "[1, 2]");
   EXPECT_THAT(error(), HasSubstr("neither a model_type nor an architecture"));
 }
 
@@ -203,7 +207,7 @@ TEST_F(CheckpointTest, ALoneFileAnEmptyFileAndAFolderWithoutConfigGiveDistinctEr
   fs::remove(folder_ / "config.json");
   EXPECT_THAT(error(), HasSubstr("the folder has no config.json"));
   EXPECT_THAT(Checkpoint::open(folder_ / "model.safetensors").error().text(), HasSubstr("weights alone"));
-  write(folder_ / "empty.bin", "");
+  write_bytes(folder_ / "empty.bin", "");
   EXPECT_THAT(Checkpoint::open(folder_ / "empty.bin").error().text(), HasSubstr("the file is empty"));
   EXPECT_THAT(Checkpoint::open(folder_ / "absent").error().text(), HasSubstr("does not exist"));
 }
