@@ -23,5 +23,8 @@ on_screen "$bin/moescope" "$trace" --view routes --time-orbit 30
 say "Capture of 10,000 tokens beside the model's own matrix products; recording on and off"
 "$bin/engine_bench"
 
+say "From asking a capture in the worker to stop until it has stopped; 200 ms is the limit"
+"$bin/cancel_bench"
+
 say "Counting a million tokens"
 "$bin/analysis_bench"
