@@ -134,8 +134,14 @@ int run_desktop(int argc, char** argv) {
   watch_system_theme();
   if (one_shot || !arguments->script.isEmpty()) window.resize(arguments->size);
 
+  // Files open in jobs, behind the first frame, unless something waits for them.
+  const bool in_jobs = !one_shot && arguments->script.isEmpty() && arguments->theme.isEmpty();
   int worst = 0;
   for (const QString& file : arguments->files) {
+    if (in_jobs) {
+      window.context().run("source.open", {{"path", file.toStdString()}});
+      continue;
+    }
     const auto opened = workbench.commands().run("source.open", {{"path", file.toStdString()}});
     if (opened) continue;
     window.context().show_error(opened.error());

@@ -79,7 +79,8 @@ Expected<nlohmann::json> CommandRegistry::run(const std::string& id, const nlohm
   }
   for (const auto& [name, value] : arguments.items()) {
     const bool known = std::any_of(spec->arguments.begin(), spec->arguments.end(),
-                                   [&, key = name](const auto& argument) { return argument.first == key; });
+                                   [&, key = name](const auto& argument) { return argument.first == key; }) ||
+                       (spec->background && name == "background");
     if (!known) return fail(ErrorKind::usage, fmt::format("unknown argument {}; {}", name, argument_names(*spec)), id);
   }
   if (spec->unavailable) {

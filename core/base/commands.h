@@ -26,6 +26,9 @@ struct CommandSpec {
   std::function<std::string()> unavailable;
   // Runs it. Returns what a script would want to know (ids of what was made), or the one Error to show.
   std::function<Expected<nlohmann::json>(const nlohmann::json& arguments)> run;
+  // True when its slow part can run in a job: with the further argument "background": true it answers {"job": id} at
+  // once, changes the state when the job is done, and an error comes to the workbench instead of the caller.
+  bool background = false;
 };
 
 class MOESCOPE_API CommandRegistry {

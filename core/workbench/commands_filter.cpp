@@ -1,19 +1,34 @@
 // Commands on the filter: which tokens count.
 #include <fmt/format.h>
 
+#include <memory>
+
 #include "core/workbench/state.h"
 
 namespace moescope {
 namespace {
 
-Expected<nlohmann::json> set_filter(WorkbenchState& state, const std::string& text, const std::string& command) {
-  const Trace& trace = *state.active(SourceKind::trace)->trace;
-  const auto applied = apply_filter(trace, text);  // nothing is stored that does not parse
-  if (!applied) return fail(applied.error());
-  Action action{0, command, text.empty() ? "clear the filter" : "filter " + text, "", false, {}};
-  action.edits.push_back(set_edit("state", "filter", text.empty() ? nlohmann::json() : nlohmann::json(text)));
-  const std::size_t kept = applied->mask.all() ? trace.token_count() : applied->mask.selected;
-  return state.act(std::move(action), {{"tokens", kept}, {"of", trace.token_count()}});
+// Nothing is stored that does not parse.
+Expected<nlohmann::json> set_filter(WorkbenchState& state, const nlohmann::json& arguments, const std::string& text,
+                                    const std::string& command) {
+  const auto trace = state.active(SourceKind::trace)->trace;
+  const auto applied = std::make_shared<AppliedFilter>();
+  const auto work = [trace, text, applied]() -> Expected<void> {
+    auto made = apply_filter(*trace, text);
+    if (!made) return fail(made.error());
+    *applied = std::move(*made);
+    return {};
+  };
+  const auto finish = [&state, trace, text, applied, command]() -> Expected<nlohmann::json> {
+    const Source* active = state.active(SourceKind::trace);
+    if (!active || active->trace != trace) return nlohmann::json::object();  // another one was opened meanwhile
+    Action action{0, command, text.empty() ? "clear the filter" : "filter " + text, "", false, {}};
+    action.edits.push_back(set_edit("state", "filter", text.empty() ? nlohmann::json() : nlohmann::json(text)));
+    const std::size_t kept = applied->mask.all() ? trace->token_count() : applied->mask.selected;
+    state.just_applied.emplace(trace, std::move(*applied));
+    return state.act(std::move(action), {{"tokens", kept}, {"of", trace->token_count()}});
+  };
+  return run_parts(state, arguments, {"Filter tokens", "filter", work, finish});
 }
 
 // A brush over tokens.
@@ -27,7 +42,7 @@ Expected<nlohmann::json> brush(WorkbenchState& state, const nlohmann::json& argu
     return fail(ErrorKind::usage, fmt::format("these tokens are not in the trace, which has {}", total),
                 fmt::format("first {}, count {}", *first, *count));
   }
-  return set_filter(state, fmt::format("token in {}..{}", *first, *first + *count - 1), "select.tokens");
+  return set_filter(state, arguments, fmt::format("token in {}..{}", *first, *first + *count - 1), "select.tokens");
 }
 
 }  // namespace
@@ -45,8 +60,9 @@ void add_filter_commands(WorkbenchState& state) {
                       [&state](const nlohmann::json& a) -> Expected<nlohmann::json> {
                         const auto text = text_argument(a, "text");
                         if (!text) return fail(text.error());
-                        return set_filter(state, *text, "filter.set");
-                      }});
+                        return set_filter(state, a, *text, "filter.set");
+                      },
+                      true});
   add_command(state, {"filter.clear",
                       "Clear the filter",
                       "Counts all tokens again.",
@@ -55,7 +71,8 @@ void add_filter_commands(WorkbenchState& state) {
                       "edit-clear-all",
                       {},
                       needs,
-                      [&state](const nlohmann::json&) { return set_filter(state, "", "filter.clear"); }});
+                      [&state](const nlohmann::json& a) { return set_filter(state, a, "", "filter.clear"); },
+                      true});
   add_command(state, {"select.tokens",
                       "Filter to brushed tokens",
                       "Counts only a range of tokens.",
@@ -64,7 +81,8 @@ void add_filter_commands(WorkbenchState& state) {
                       "select-rectangular",
                       {{"first", "first token"}, {"count", "number of tokens"}},
                       needs,
-                      [&state](const nlohmann::json& a) { return brush(state, a); }});
+                      [&state](const nlohmann::json& a) { return brush(state, a); },
+                      true});
 }
 
 }  // namespace moescope

@@ -1,5 +1,7 @@
 // Commands on the session file itself.
 #include <algorithm>
+#include <memory>
+#include <optional>
 #include <system_error>
 
 #include "core/base/file_lock.h"
@@ -71,7 +73,7 @@ Expected<nlohmann::json> save_session_as(WorkbenchState& state, const nlohmann::
 Expected<nlohmann::json> open_session(WorkbenchState& state, const nlohmann::json& arguments) {
   const auto path = path_argument(arguments, "path");
   if (!path) return fail(path.error());
-  return enter_session_file(state, *path);
+  return enter_session_file(state, *path, arguments);
 }
 
 // Session files in the folder of unsaved ones that no running program holds, newest first. Those in which nothing was
@@ -140,15 +142,29 @@ std::filesystem::path runs_folder(const std::filesystem::path& session_file) {
   return folder;
 }
 
-Expected<nlohmann::json> enter_session_file(WorkbenchState& state, const std::filesystem::path& path) {
-  if (std::filesystem::absolute(path) == state.session.path()) {
-    return nlohmann::json{{"path", state.session.path().string()}};
-  }
-  auto opened = Session::open(path);
-  if (!opened) return fail(opened.error());
-  leave(state, std::move(*opened), false);
-  state.recent.add(state.session.path());
-  return nlohmann::json{{"kind", "session"}, {"path", state.session.path().string()}};
+Expected<nlohmann::json> enter_session_file(WorkbenchState& state, const std::filesystem::path& path,
+                                            const nlohmann::json& arguments) {
+  const std::filesystem::path absolute = std::filesystem::absolute(path);
+  if (absolute == state.session.path()) return nlohmann::json{{"path", state.session.path().string()}};
+  struct Made {
+    std::optional<Session> session;
+    std::vector<Opened> sources;
+  };
+  const auto made = std::make_shared<Made>();
+  const auto work = [made, absolute]() -> Expected<void> {
+    auto opened = Session::open(absolute);
+    if (!opened) return fail(opened.error());
+    made->sources = open_sources(*opened);
+    made->session.emplace(std::move(*opened));
+    return {};
+  };
+  const auto finish = [&state, made]() -> Expected<nlohmann::json> {
+    state.just_opened = std::move(made->sources);
+    leave(state, std::move(*made->session), false);
+    state.recent.add(state.session.path());
+    return nlohmann::json{{"kind", "session"}, {"path", state.session.path().string()}};
+  };
+  return run_parts(state, arguments, {"Open " + path.filename().string(), "session", work, finish});
 }
 
 std::vector<std::filesystem::path> Workbench::recoverable_sessions() const {
@@ -173,7 +189,8 @@ void add_session_commands(WorkbenchState& state) {
                       "document-open-folder",
                       {{"path", "session file"}},
                       {},
-                      [&state](const nlohmann::json& a) { return open_session(state, a); }});
+                      [&state](const nlohmann::json& a) { return open_session(state, a); },
+                      true});
   add_command(state, {"session.save_as",
                       "Save session as…",
                       "Saves the session under a name; from then on every action is stored there.",

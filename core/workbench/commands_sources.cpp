@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <system_error>
 
 #include "core/base/resources.h"
@@ -58,16 +59,30 @@ const Source* same_source(const WorkbenchState& state, const Opened& opened) {
   return found == state.sources.end() ? nullptr : &*found;
 }
 
+Expected<void> open_into(Opened& opened, const std::filesystem::path& path, const nlohmann::json& import) {
+  auto made = open_path(path, import);
+  if (!made) return fail(made.error());
+  opened = std::move(*made);
+  return {};
+}
+
 Expected<nlohmann::json> open_source(WorkbenchState& state, const nlohmann::json& arguments) {
   const auto path = path_argument(arguments, "path");
   if (!path) return fail(path.error());
   std::error_code ignored;
-  if (std::filesystem::is_regular_file(*path, ignored) && is_sqlite_file(*path))
-    return enter_session_file(state, *path);
-  auto opened = open_path(*path, import_arguments(arguments));
-  if (!opened) return fail(opened.error());
-  state.recent.add(opened->path);
-  return adopt(state, std::move(*opened), "source.open");
+  if (std::filesystem::is_regular_file(*path, ignored) && is_sqlite_file(*path)) {
+    return enter_session_file(state, *path, arguments);
+  }
+  const auto opened = std::make_shared<Opened>();
+  const auto finish = [&state, opened] {
+    state.recent.add(opened->path);
+    return adopt(state, std::move(*opened), "source.open");
+  };
+  return run_parts(
+      state, arguments,
+      {"Open " + path->filename().string(), "",
+       [opened, file = *path, import = import_arguments(arguments)] { return open_into(*opened, file, import); },
+       finish});
 }
 
 Expected<nlohmann::json> remove_source(WorkbenchState& state, const nlohmann::json& arguments) {
@@ -98,6 +113,28 @@ Expected<nlohmann::json> remove_source(WorkbenchState& state, const nlohmann::js
 }
 
 // The same content elsewhere is taken as it is; other content only when the caller says so.
+Expected<nlohmann::json> take_located(WorkbenchState& state, std::int64_t id, bool accept, Opened opened) {
+  const Source* source = state.find_source(id);
+  if (!source) return fail(ErrorKind::usage, fmt::format("there is no source {}", id));
+  if (opened.kind != source->kind) {
+    return fail(
+        ErrorKind::input,
+        fmt::format("this is a {}, but {} is a {}", kind_name(opened.kind), source->name, kind_name(source->kind)),
+        opened.path.string(), "Choose the file that was moved");
+  }
+  const bool same = opened.hash == source->hash;
+  if (!same && !accept) {
+    return fail(ErrorKind::input, fmt::format("this is not the content that {} had", source->name),
+                opened.path.string(), "Locate it with `accept` to use it instead; results will change");
+  }
+  nlohmann::json item = source_json(opened);
+  item["name"] = source->name;
+  Action action{0, "source.locate", "locate " + source->name, "", false, {}};
+  action.edits.push_back(set_edit("source", std::to_string(id), std::move(item)));
+  state.just_opened.push_back(std::move(opened));
+  return state.act(std::move(action), {{"id", id}, {"same", same}});
+}
+
 Expected<nlohmann::json> locate_source(WorkbenchState& state, const nlohmann::json& arguments) {
   const auto id = id_argument(arguments, "id");
   if (!id) return fail(id.error());
@@ -105,27 +142,16 @@ Expected<nlohmann::json> locate_source(WorkbenchState& state, const nlohmann::js
   if (!path) return fail(path.error());
   const Source* source = state.find_source(*id);
   if (!source) return fail(ErrorKind::usage, fmt::format("there is no source {}", *id));
-  const auto item_of_source = state.source_items.find(*id);
-  const bool told = item_of_source != state.source_items.end() && item_of_source->second.contains("import");
-  auto opened = open_path(*path, told ? item_of_source->second["import"] : nlohmann::json());
-  if (!opened) return fail(opened.error());
-  if (opened->kind != source->kind) {
-    return fail(
-        ErrorKind::input,
-        fmt::format("this is a {}, but {} is a {}", kind_name(opened->kind), source->name, kind_name(source->kind)),
-        opened->path.string(), "Choose the file that was moved");
-  }
-  const bool same = opened->hash == source->hash;
-  if (!same && !arguments.value("accept", false)) {
-    return fail(ErrorKind::input, fmt::format("this is not the content that {} had", source->name),
-                opened->path.string(), "Locate it with `accept` to use it instead; results will change");
-  }
-  nlohmann::json item = source_json(*opened);
-  item["name"] = source->name;
-  Action action{0, "source.locate", "locate " + source->name, "", false, {}};
-  action.edits.push_back(set_edit("source", std::to_string(*id), std::move(item)));
-  state.just_opened.push_back(std::move(*opened));
-  return state.act(std::move(action), {{"id", *id}, {"same", same}});
+  const auto item = state.source_items.find(*id);
+  const bool told = item != state.source_items.end() && item->second.contains("import");
+  const auto opened = std::make_shared<Opened>();
+  const auto work = [opened, file = *path, import = told ? item->second["import"] : nlohmann::json()] {
+    return open_into(*opened, file, import);
+  };
+  const auto finish = [&state, opened, id = *id, accept = arguments.value("accept", false)] {
+    return take_located(state, id, accept, std::move(*opened));
+  };
+  return run_parts(state, arguments, {"Open " + source->name, "", work, finish});
 }
 
 Expected<nlohmann::json> activate(WorkbenchState& state, const nlohmann::json& arguments, SourceKind kind) {
@@ -142,17 +168,25 @@ Expected<nlohmann::json> activate(WorkbenchState& state, const nlohmann::json& a
 }
 
 // The sample's model, then the trace of its held-out text, which is shown. One action each; the reply is the trace's.
-Expected<nlohmann::json> open_sample(WorkbenchState& state) {
-  Expected<nlohmann::json> reply = nlohmann::json();
-  for (const char* name : {"sample/model", "sample/held-out.routes.safetensors"}) {
-    const auto path = find_resource(name);
-    if (!path) return fail(path.error());
-    auto opened = open_path(*path);
-    if (!opened) return fail(opened.error());
-    reply = adopt(state, std::move(*opened), "sample.open");
-    if (!reply) return reply;
-  }
-  return reply;
+Expected<nlohmann::json> open_sample(WorkbenchState& state, const nlohmann::json& arguments) {
+  const auto all = std::make_shared<std::vector<Opened>>();
+  const auto work = [all]() -> Expected<void> {
+    for (const char* name : {"sample/model", "sample/held-out.routes.safetensors"}) {
+      const auto path = find_resource(name);
+      if (!path) return fail(path.error());
+      if (auto done = open_into(all->emplace_back(), *path, nullptr); !done) return done;
+    }
+    return {};
+  };
+  const auto finish = [&state, all] {
+    Expected<nlohmann::json> reply = nlohmann::json();
+    for (Opened& opened : *all) {
+      reply = adopt(state, std::move(opened), "sample.open");
+      if (!reply) break;
+    }
+    return reply;
+  };
+  return run_parts(state, arguments, {"Open the sample", "", work, finish});
 }
 
 }  // namespace
@@ -188,7 +222,8 @@ void add_source_commands(WorkbenchState& state) {
                        {"experts", "experts per layer, where the file does not say"},
                        {"layers", "layers, where the file does not say"}},
                       {},
-                      [&state](const nlohmann::json& a) { return open_source(state, a); }});
+                      [&state](const nlohmann::json& a) { return open_source(state, a); },
+                      true});
   add_command(state, {"sample.open",
                       "Open the sample",
                       "Opens the bundled model and its trace.",
@@ -197,7 +232,8 @@ void add_source_commands(WorkbenchState& state) {
                       "folder-open",
                       {},
                       {},
-                      [&state](const nlohmann::json&) { return open_sample(state); }});
+                      [&state](const nlohmann::json& a) { return open_sample(state, a); },
+                      true});
   add_command(state, {"source.locate",
                       "Locate…",
                       "Tells where a source that was moved lies now.",
@@ -206,7 +242,8 @@ void add_source_commands(WorkbenchState& state) {
                       "edit-find",
                       {{"id", "source"}, {"path", "where it is now"}, {"accept", "true to take other content too"}},
                       {},
-                      [&state](const nlohmann::json& a) { return locate_source(state, a); }});
+                      [&state](const nlohmann::json& a) { return locate_source(state, a); },
+                      true});
   add_command(state, {"source.remove",
                       "Remove from session",
                       "Takes a source and its notes out of the session; the file stays.",

@@ -1,6 +1,8 @@
 // Results for the active trace and filter: from memory, from the session's cache, or computed.
+#include <algorithm>
 #include <utility>
 
+#include "core/analysis/parameters.h"
 #include "core/session/result_pack.h"
 #include "core/workbench/state.h"
 #include "core/workbench/workbench.h"
@@ -30,6 +32,17 @@ struct Computation {
   }
 };
 
+// The trace may have moved since a Result was stored: its command names where the file is now.
+void name_present_file(const WorkbenchState& state, Result& result) {
+  Provenance& p = result.provenance;
+  const AnalysisSpec* spec = find_analysis(p.analysis);
+  const std::string& path = state.active(SourceKind::trace)->trace->path;
+  const bool complete = spec && p.params.is_object() &&
+                        std::all_of(spec->parameters.begin(), spec->parameters.end(),
+                                    [&](const ParameterSpec& one) { return p.params.contains(one.name); });
+  if (complete && !path.empty()) p.command_line = analysis_command_line(*spec, p.params, path, p.filter);
+}
+
 ResultPtr find_cached(WorkbenchState& state, const std::string& key) {
   if (key.empty()) return nullptr;
   if (ResultPtr found = state.results.find(key)) return found;
@@ -37,6 +50,7 @@ ResultPtr find_cached(WorkbenchState& state, const std::string& key) {
   if (!packed) return nullptr;
   auto unpacked = unpack_result(*packed);
   if (!unpacked) return nullptr;  // damaged: computed again and overwritten
+  name_present_file(state, *unpacked);
   auto result = std::make_shared<const Result>(std::move(*unpacked));
   state.results.put(key, result);
   return result;

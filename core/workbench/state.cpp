@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <utility>
 
 #include "core/base/clock.h"
 #include "core/base/hash.h"
@@ -99,6 +100,7 @@ void WorkbenchState::enter(Session next, bool is_unsaved) {
 Expected<nlohmann::json> WorkbenchState::act(Action action, nlohmann::json reply) {
   const auto sequence = session.record(std::move(action));
   just_opened.resize(*sequence == 0 || !sequence ? 0 : just_opened.size());
+  if (!sequence || *sequence == 0) just_applied.reset();
   if (!sequence) return fail(sequence.error());
   reply["action"] = *sequence;
   if (*sequence > 0) notify(reload() | bit(Change::undo));
@@ -120,11 +122,24 @@ void WorkbenchState::show_error(const Error& error) {
   notify(bit(Change::error));
 }
 
+std::vector<Opened> open_sources(const Session& session) {
+  std::vector<Opened> all;
+  const auto items = session.items("source");
+  if (!items) return all;
+  for (const auto& [key, item] : *items) {
+    if (auto opened =
+            open_path(present_path(item, session.path().parent_path()), item.value("import", nlohmann::json())))
+      all.push_back(std::move(*opened));
+  }
+  return all;
+}
+
 Changes WorkbenchState::reload() {
   Changes changes = 0;
   reload_sources(changes);
   reload_values(changes);
   just_opened.clear();
+  just_applied.reset();
   return changes;
 }
 
@@ -221,6 +236,10 @@ void WorkbenchState::apply_stored_filter(const std::string& text, Changes& chang
   filter = AppliedFilter{};
   changes |= bit(Change::filter);
   if (!loaded || text.empty()) return;
+  if (just_applied && just_applied->first == trace->trace && just_applied->second.filter.text == text) {
+    filter = std::move(just_applied->second);
+    return;
+  }
   if (auto applied = apply_filter(*trace->trace, text)) {
     filter = std::move(*applied);
   } else {
@@ -256,6 +275,25 @@ std::string label_of(const WorkbenchState& state, ExpertRef expert) {
     return fmt::format("row {}·E{:02}", expert.row, expert.expert);
   }
   return expert_label(trace->trace->rows()[expert.row].layer, expert.expert);
+}
+
+Expected<nlohmann::json> run_parts(WorkbenchState& state, const nlohmann::json& arguments, TwoParts parts) {
+  if (!arguments.value("background", false)) {
+    if (const auto done = parts.work(); !done) return fail(done.error());
+    return parts.finish();
+  }
+  const std::int64_t id = state.jobs.start(
+      {std::move(parts.title), std::move(parts.slot), JobLane::pool,
+       [work = std::move(parts.work)](const WorkContext&) { return work(); },
+       [&state, finish = std::move(parts.finish), generation = state.generation](const Expected<void>& outcome) {
+         if (generation != state.generation) return;  // the session that asked for it is gone
+         if (!outcome) {
+           if (outcome.error().kind != ErrorKind::cancelled) state.show_error(outcome.error());
+           return;
+         }
+         if (const auto done = finish(); !done) state.show_error(done.error());
+       }});
+  return nlohmann::json{{"job", id}};
 }
 
 std::string needs_trace(const WorkbenchState& state) {

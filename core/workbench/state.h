@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -67,6 +68,8 @@ struct WorkbenchState {
   std::vector<Opened> just_opened;                      // taken over by reload() instead of opening again
   std::int64_t active_trace = 0, active_checkpoint = 0;
   AppliedFilter filter;
+  // A filter that a command applied already, for its trace; taken over by reload() instead of applying it again.
+  std::optional<std::pair<std::shared_ptr<const Trace>, AppliedFilter>> just_applied;
   nlohmann::json filter_inputs;  // trace and text that `filter` was made from
   Selection selection;
   std::vector<Annotation> annotations;
@@ -81,6 +84,16 @@ struct WorkbenchState {
   void reload_values(Changes& changes);
   void apply_stored_filter(const std::string& text, Changes& changes);
 };
+
+// A command in two parts: `work` reads files or tokens and touches no state, so that a job can do it; `finish` changes
+// the state on the main thread and gives the reply. Without {"background": true} both run now.
+struct TwoParts {
+  std::string title, slot;  // of the job
+  std::function<Expected<void>()> work;
+  std::function<Expected<nlohmann::json>()> finish;
+};
+[[nodiscard]] Expected<nlohmann::json> run_parts(WorkbenchState& state, const nlohmann::json& arguments,
+                                                 TwoParts parts);
 
 // An edit that sets (or, with null, removes) a thing; Session fills in what was before.
 [[nodiscard]] inline Edit set_edit(std::string kind, std::string key, nlohmann::json value) {
@@ -102,8 +115,11 @@ struct WorkbenchState {
                                              std::vector<Edit> more = {});
 // Folder beside a session file for the traces of its prompts; empty for a session in memory.
 [[nodiscard]] std::filesystem::path runs_folder(const std::filesystem::path& session_file);
-// Opens another session. Reply: path.
-[[nodiscard]] Expected<nlohmann::json> enter_session_file(WorkbenchState& state, const std::filesystem::path& path);
+// Opens another session; `arguments` may ask for the background. Reply: path.
+[[nodiscard]] Expected<nlohmann::json> enter_session_file(WorkbenchState& state, const std::filesystem::path& path,
+                                                          const nlohmann::json& arguments);
+// What a session's sources are, opened; those that cannot be are left out, and tried again when the session is entered.
+[[nodiscard]] std::vector<Opened> open_sources(const Session& session);
 
 // Arguments that commands share. Errors (usage) name the argument.
 [[nodiscard]] Expected<std::filesystem::path> path_argument(const nlohmann::json& arguments, const char* name);

@@ -51,6 +51,7 @@ TEST(OpenSource, AnAmbiguousFileAsksAndACancelOpensNothing) {
   EXPECT_EQ(f.bench->active_trace(), nullptr);
   answer(QStringLiteral("ExFlow trace"));
   EXPECT_TRUE(open_source(f.window->context(), f.window.get(), path));
+  f.settle();
   ASSERT_NE(f.bench->active_trace(), nullptr);
   EXPECT_EQ(f.bench->active_trace()->trace->token_count(), 3U);
 }

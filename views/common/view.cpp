@@ -7,7 +7,10 @@
 namespace moescope {
 
 bool ViewContext::run(const std::string& id, const nlohmann::json& arguments) const {
-  const auto done = workbench.commands().run(id, arguments);
+  nlohmann::json all = arguments;
+  const CommandSpec* spec = workbench.commands().find(id);
+  if (spec && spec->background) all["background"] = true;
+  const auto done = workbench.commands().run(id, all);
   if (!done && show_error) show_error(done.error());
   return done.has_value();
 }

@@ -22,7 +22,8 @@ struct ViewContext {
   std::function<void(const QString&)> show_renderer;  // status bar: "llvmpipe · 17 ms per frame"
   std::function<void(const QString&)> invoke;         // a command by id, asking for its arguments as menus do
 
-  // Runs a command and shows its error. True when it succeeded.
+  // Runs a command and shows its error. True when it succeeded. What can run in a job does, so that the window stays
+  // responsive: true then says that it began.
   bool run(const std::string& id, const nlohmann::json& arguments = nlohmann::json::object()) const;
   [[nodiscard]] const Trace* trace() const;  // of the active source; null when none
 };

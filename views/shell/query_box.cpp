@@ -117,20 +117,23 @@ void QueryBox::edited() {
   complete();
 }
 
-void QueryBox::count() {
+void QueryBox::count(bool apply) {
   const Source* source = context_.workbench.active_trace();
   if (!source || !source->trace) return;
   const std::uint64_t mine = ++*generation_;
-  QThreadPool::globalInstance()->start(
-      [this, mine, generation = generation_, trace = source->trace, text = edit_->text().toStdString()] {
-        const auto applied = std::make_shared<const Expected<AppliedFilter>>(apply_filter(*trace, text));
-        QMetaObject::invokeMethod(
-            qApp,
-            [this, mine, generation, applied, trace] {
-              if (*generation == mine) show_count(*applied, trace->token_count());
-            },
-            Qt::QueuedConnection);
-      });
+  QThreadPool::globalInstance()->start([this, mine, apply, generation = generation_, trace = source->trace,
+                                        text = edit_->text().trimmed().toStdString()] {
+    const auto applied = std::make_shared<const Expected<AppliedFilter>>(apply_filter(*trace, text));
+    QMetaObject::invokeMethod(
+        qApp,
+        [this, mine, apply, generation, applied, trace, text] {
+          if (*generation != mine) return;
+          // A bad filter is shown where it was typed, with its column, and not in the error bar.
+          show_count(*applied, trace->token_count());
+          if (apply && *applied) context_.run("filter.set", {{"text", text}});
+        },
+        Qt::QueuedConnection);
+  });
 }
 
 void QueryBox::show_count(const Expected<AppliedFilter>& applied, std::size_t tokens) {
@@ -220,9 +223,7 @@ void QueryBox::apply() {
     context_.run("filter.clear");
     return;
   }
-  const auto done = context_.workbench.commands().run("filter.set", {{"text", text.toStdString()}});
-  // A bad filter is shown where it was typed, with its column, and not in the error bar.
-  if (!done) show_count(fail(done.error()), 0);
+  count(true);
 }
 
 bool QueryBox::eventFilter(QObject* object, QEvent* event) {

@@ -34,7 +34,7 @@ class QueryBox : public QWidget {
 
  private:
   void edited();
-  void count();
+  void count(bool apply = false);  // `apply`: makes it the filter when it is one
   void show_count(const Expected<AppliedFilter>& applied, std::size_t tokens);
   void complete();
   void insert(const QString& word);

@@ -273,6 +273,7 @@ Expected<Trace> import_trace(const std::vector<fs::path>& paths, const ImportOpt
   if (!kept) return fail(with_place(kept.error(), read->files));
   if (options.token_bytes) trace.vocabulary = vocabulary_of(ids, options);
   trace.content_hash = hash_trace(trace);
+  trace.path = paths.front().string();
   for (const auto& file : read->files) {
     if (auto fault = file->mapped()->fault()) return fail(std::move(*fault));
   }

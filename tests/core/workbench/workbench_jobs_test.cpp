@@ -72,6 +72,65 @@ TEST_F(WorkbenchTest, OnlyTheNewestRequestOfASlotIsAnswered) {
   EXPECT_EQ(new_answers, 1);
 }
 
+TEST_F(WorkbenchTest, FilesAreOpenedAndTokensFilteredInTheBackgroundWhenAsked) {
+  const auto background = [](nlohmann::json arguments) {
+    arguments["background"] = true;
+    return arguments;
+  };
+  EXPECT_TRUE(must("source.open", background({{"path", trace_file.string()}})).contains("job"));
+  EXPECT_EQ(workbench->active_trace(), nullptr) << "nothing changes before the job is done";
+  workbench->wait_for_jobs();
+  ASSERT_NE(workbench->active_trace(), nullptr);
+  must("filter.set", background({{"text", "domain == \"code\""}}));
+  EXPECT_TRUE(workbench->filter().mask.all());
+  workbench->wait_for_jobs();
+  EXPECT_EQ(workbench->filter().mask.selected, 20U);
+  EXPECT_EQ(workbench->next_undo(), "filter domain == \"code\"");
+  must("select.tokens", background({{"first", 3}, {"count", 4}}));
+  must("filter.clear", background(nlohmann::json::object()));
+  workbench->wait_for_jobs();
+  EXPECT_TRUE(workbench->filter().mask.all()) << "the newer of two wins";
+}
+
+TEST_F(WorkbenchTest, AnErrorOfTheBackgroundIsTheWorkbenchsLastError) {
+  must("source.open", {{"path", (folder / "absent").string()}, {"background", true}});
+  workbench->wait_for_jobs();
+  ASSERT_TRUE(workbench->last_error());
+  EXPECT_THAT(workbench->last_error()->where, HasSubstr("absent"));
+  EXPECT_FALSE(run("note.add", {{"text", "x"}, {"background", true}})) << "only slow commands know the word";
+}
+
+TEST_F(WorkbenchTest, ASessionOpensInTheBackgroundWithItsSourcesAndFilter) {
+  const auto file = folder / "study.moescope";
+  must("session.new", {{"path", file.string()}});
+  must("source.open", {{"path", trace_file.string()}});
+  must("filter.set", {{"text", "domain == \"prose\""}});
+  start();
+  must("session.open", {{"path", file.string()}, {"background", true}});
+  EXPECT_EQ(workbench->active_trace(), nullptr);
+  workbench->wait_for_jobs();
+  EXPECT_EQ(workbench->session_path(), file);
+  ASSERT_NE(workbench->active_trace(), nullptr);
+  EXPECT_EQ(workbench->filter().mask.selected, 20U);
+}
+
+TEST_F(WorkbenchTest, AStoredResultNamesTheFileWhereItIsNow) {
+  const auto file = folder / "study.moescope";
+  must("session.new", {{"path", file.string()}});
+  must("source.open", {{"path", trace_file.string()}});
+  const auto before = workbench->compute_result("expert_load", {});
+  ASSERT_TRUE(before);
+  EXPECT_THAT((*before)->provenance.command_line, HasSubstr("analyze " + trace_file.string() + " "));
+  start();
+  const auto moved = folder / "moved.routes.safetensors";
+  std::filesystem::rename(trace_file, moved);
+  must("session.open", {{"path", file.string()}});
+  must("source.locate", {{"id", workbench->sources().front().id}, {"path", moved.string()}});
+  const auto after = workbench->compute_result("expert_load", {});
+  ASSERT_TRUE(after) << after.error().text();
+  EXPECT_THAT((*after)->provenance.command_line, HasSubstr("analyze " + moved.string() + " "));
+}
+
 TEST_F(WorkbenchTest, WithoutATraceOrWithABadParameterTheAnswerIsAnError) {
   int errors = 0;
   const auto count = [&](const Expected<ResultPtr>& result) { errors += result ? 0 : 1; };
