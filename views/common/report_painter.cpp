@@ -53,7 +53,8 @@ class ReportFlow {
   }
 
  private:
-  // What stands at the side on screen: two columns where the tables fit beside the rest, else one after the other.
+  // What stands at the side on screen: two columns where the tables fit beside the facts, else one after the other;
+  // then the caveats.
   void side() {
     double tables = 0;
     for (const ReportTable& table : report_.side_tables)
@@ -62,18 +63,17 @@ class ReportFlow {
     const double top = y_;
     if (beside) width_ = half_width;
     facts();
-    for (const std::string& caveat : report_.caveats)
-      words(QStringLiteral("• ") + QString::fromStdString(caveat), 12, ColorRole::text_2);
     const double left_end = y_;
-    const int page = page_;
-    if (beside && painter_ && page == 1) {
+    if (beside) {
       x_ = margin + column - half_width;
       y_ = top;
     }
     for (const ReportTable& table : report_.side_tables) put(table);
-    if (beside && page_ == page) y_ = std::max(y_, left_end);
+    if (beside) y_ = std::max(y_, left_end);
     x_ = margin;
     width_ = column;
+    for (const std::string& caveat : report_.caveats)
+      words(QStringLiteral("• ") + QString::fromStdString(caveat), 12, ColorRole::text_2);
   }
   bool new_page() {
     painter_ = pages_.next();
