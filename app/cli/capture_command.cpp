@@ -156,7 +156,7 @@ void tell(const RunSummary& summary) {
 }
 
 Expected<void> run_capture(const CaptureOptions& options) {
-  if (const auto free = check_output(options.out, options.force); !free) return free;
+  if (auto free = check_output(options.out, options.force); !free) return free;
   const auto checkpoint = Checkpoint::open(options.checkpoint);
   if (!checkpoint) return fail(checkpoint.error());
   const auto request = make_request(**checkpoint, options);

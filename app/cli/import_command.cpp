@@ -68,7 +68,7 @@ Expected<void> run_export(const ExportArguments& arguments) {
   const auto trace = open_trace(arguments.trace);
   if (!trace) return fail(trace.error());
   std::vector<std::string> notes;
-  const auto written = [&] {
+  auto written = [&] {
     const ProgressBar bar("Export");
     return (*exporter)->write(**trace, arguments.out, notes, bar.work());
   }();

@@ -35,10 +35,10 @@ void order_for_alignment(std::vector<TensorSpec>& tensors) {
 void insert_fillers(std::vector<TensorSpec>& tensors) {
   std::vector<TensorSpec> filled;
   std::size_t fillers = 0;
-  for (TensorSpec& tensor : tensors) {
-    const std::uint64_t gap = gap_after(byte_size(tensor.type, tensor.shape).value_or(0));
-    filled.push_back(std::move(tensor));
-    if (gap != 0 && &tensor != &tensors.back()) {
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const std::uint64_t gap = gap_after(byte_size(tensors[i].type, tensors[i].shape).value_or(0));
+    filled.push_back(std::move(tensors[i]));
+    if (gap != 0 && i + 1 < tensors.size()) {
       filled.push_back(TensorSpec{fmt::format("pad.{}", fillers++), DType::u8, {gap}});
     }
   }

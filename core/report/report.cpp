@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "core/analysis/analysis.h"
 #include "core/report/report_parts.h"
@@ -64,9 +65,10 @@ void gather(const ReportTrace& trace, const std::string& prefix, Report& report)
     const AnalysisSpec* spec = find_analysis(result->provenance.analysis);
     const std::string title = spec != nullptr ? spec->title : result->title;
     for (const std::string& caveat : result->caveats) {
-      const std::string sentence = title + ": " + caveat;
+      std::string sentence = title;
+      sentence.append(": ").append(caveat);
       if (std::find(report.caveats.begin(), report.caveats.end(), sentence) == report.caveats.end())
-        report.caveats.push_back(sentence);
+        report.caveats.push_back(std::move(sentence));
     }
   }
 }
@@ -100,6 +102,7 @@ Expected<Report> build_report(const ReportInput& input) {
     const auto& known = report_sections();
     if (std::none_of(known.begin(), known.end(), [&](const auto& s) { return s.id == id; })) {
       std::vector<std::string> ids;
+      ids.reserve(known.size());
       for (const auto& s : known) ids.push_back(s.id);
       return fail(ErrorKind::usage, "there is no section \"" + id + "\" in a report", "sections",
                   "Choose among " + join_words(ids) + ".");

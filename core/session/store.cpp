@@ -43,6 +43,7 @@ void bind_key(SQLite::Statement& statement, int index, const KindRow& row, const
 
 std::vector<std::string> kinds() {
   std::vector<std::string> names;
+  names.reserve(std::size(kind_rows));
   for (const KindRow& row : kind_rows) names.emplace_back(row.kind);
   return names;
 }

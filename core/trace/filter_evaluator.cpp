@@ -61,7 +61,7 @@ class Evaluator {
     }
     auto bits = run(node.children[0]);
     for (std::size_t i = 1; bits && i < node.children.size(); ++i) {
-      const auto next = run(node.children[i]);
+      auto next = run(node.children[i]);
       if (!next) return next;
       for (std::size_t w = 0; w < bits->size(); ++w) {
         (*bits)[w] = node.kind == FilterNode::Kind::and_of ? (*bits)[w] & (*next)[w] : (*bits)[w] | (*next)[w];

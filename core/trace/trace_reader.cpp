@@ -268,11 +268,12 @@ class TraceReader {
         highest = std::max(highest, code);
       }
       std::vector<std::string>& names = info_.tag_names[name];
-      if (static_cast<std::size_t>(highest + 1) > std::max(names.size(), unnamed_codes_limit)) {
+      const std::size_t codes_used = static_cast<std::size_t>(std::int64_t{highest} + 1);  // 0 for a column of -1
+      if (codes_used > std::max(names.size(), unnamed_codes_limit)) {
         return tensor_problem(tensor, fmt::format("code {} has no name in the metadata", highest));
       }
       // Codes beyond the names are called by their number, so that nothing indexes past the names.
-      while (names.size() < static_cast<std::size_t>(highest + 1)) names.push_back(fmt::format("#{}", names.size()));
+      while (names.size() < codes_used) names.push_back(fmt::format("#{}", names.size()));
       tag.codes = std::move(*codes);
       tag.names = names;
     }

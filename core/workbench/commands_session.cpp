@@ -98,6 +98,7 @@ std::vector<std::filesystem::path> find_left_behind(const WorkbenchState& state)
   }
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a > b; });
   std::vector<std::filesystem::path> paths;
+  paths.reserve(found.size());
   for (auto& [time, path] : found) paths.push_back(std::move(path));
   return paths;
 }

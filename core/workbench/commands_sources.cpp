@@ -30,7 +30,9 @@ nlohmann::json import_arguments(const nlohmann::json& arguments) {
   nlohmann::json out;
   for (const char* name : {"format", "model", "top_k", "experts", "layers"}) {
     const auto found = arguments.find(name);
-    if (found != arguments.end() && !found->is_null() && *found != "") out[name] = *found;
+    if (found != arguments.end() && !found->is_null() &&
+        !(found->is_string() && found->get_ref<const std::string&>().empty()))
+      out[name] = *found;
   }
   if (out.contains("model") && out["model"].is_string()) {  // a session may be opened from elsewhere
     std::error_code ignored;

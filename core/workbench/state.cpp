@@ -26,7 +26,7 @@ Session memory_session() {
 
 // Where a stored source is now: beside the session if it moved along with it, else where it was.
 std::filesystem::path present_path(const nlohmann::json& item, const std::filesystem::path& session_folder) {
-  const std::filesystem::path stored = item.value("path", "");
+  std::filesystem::path stored = item.value("path", "");
   const std::string relative = item.value("relative", "");
   if (relative.empty() || session_folder.empty()) return stored;
   std::filesystem::path beside = (session_folder / relative).lexically_normal();

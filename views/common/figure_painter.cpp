@@ -71,9 +71,7 @@ class MarkPainter {
     }
     painter_.setPen(pen);
     painter_.setBrush(visible(mark.fill) ? QBrush(color(mark.fill, theme_)) : QBrush(Qt::NoBrush));
-    if (mark.closed)
-      painter_.drawPolygon(points);
-    else if (visible(mark.fill))
+    if (mark.closed || visible(mark.fill))
       painter_.drawPolygon(points);
     else
       painter_.drawPolyline(points);

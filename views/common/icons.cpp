@@ -45,7 +45,7 @@ QByteArray source_of(const QString& breeze_name) {
   const auto found = cache.constFind(name);
   if (found != cache.constEnd()) return *found;
   QFile file(QStringLiteral(":/moescope/icons/%1.svg").arg(name));
-  const QByteArray text = file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
+  QByteArray text = file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
   cache.insert(name, text);
   return text;
 }

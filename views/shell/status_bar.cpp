@@ -28,7 +28,7 @@ StatusBar::StatusBar(ViewContext& context, QWidget* parent) : QWidget(parent), c
   auto* row = new QHBoxLayout(this);
   row->setContentsMargins(12, 1, 12, 0);
   row->setSpacing(10);
-  const auto label = [&](QFont font) {
+  const auto label = [&](const QFont& font) {
     auto* l = new QLabel(this);
     l->setFont(font);
     l->setTextFormat(Qt::PlainText);

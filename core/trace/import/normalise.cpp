@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <numeric>
 #include <set>
+#include <string_view>
+#include <utility>
 
 #include "core/trace/import/normaliser.h"
 #include "core/trace/trace_metadata.h"
@@ -13,6 +15,38 @@ namespace moescope {
 namespace {
 
 constexpr std::size_t values_always = std::size_t{1} << 26U, values_per_byte = 64;
+
+// A file may hold weights or logits of fewer tokens than its ids: nothing may be read beyond the end of an array.
+Expected<void> check_lengths(const RawPiece& piece) {
+  const auto grid = [&](const RawGrid& of, std::string_view what) -> Expected<void> {
+    for (std::size_t l = 0; l < of.layers.size(); ++l) {
+      const std::size_t has = of.layers[l].whole_tokens();
+      if (of.layers[l].width == 0 || has >= piece.tokens) continue;
+      return fail(ErrorKind::input,
+                  fmt::format("its {} have {} tokens where {} were recorded", what, has, piece.tokens),
+                  fmt::format("layer {} of the file", l), "Give arrays of the same tokens");
+    }
+    return {};
+  };
+  for (const auto& [of, what] :
+       {std::pair(&piece.ids, "experts"), {&piece.weights, "gate weights"}, {&piece.logits, "router logits"}}) {
+    if (auto done = grid(*of, what); !done) return done;
+  }
+  for (const auto& [name, values] : piece.slot_values) {
+    if (auto done = grid(values, name); !done) return done;
+  }
+  for (const auto& [count, what] : {std::pair(piece.token_ids.size(), "token ids"),
+                                    {piece.sequence_ids.size(), "sequence ids"},
+                                    {piece.positions.size(), "positions"},
+                                    {piece.steps.size(), "steps"},
+                                    {piece.ranks.size(), "ranks"},
+                                    {piece.phases.size(), "phases"}}) {
+    if (count == 0 || count == piece.tokens) continue;
+    return fail(ErrorKind::input, fmt::format("its {} are {} where {} tokens were recorded", what, count, piece.tokens),
+                "", "Give one for each token");
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -36,6 +70,9 @@ Expected<void> Normaliser::look() {
   if (!has_ids() && !has_logits() && raw().counts.empty()) {
     return fail(ErrorKind::input, "nothing was recorded in it: no experts, no logits, no counts", "",
                 "Record the trace again");
+  }
+  for (const RawPiece& piece : raw().pieces) {
+    if (auto done = check_lengths(piece); !done) return done;
   }
   auto statistics = row_statistics(raw(), work_);
   if (!statistics) return fail(statistics.error());

@@ -92,6 +92,13 @@ void RawPlane::numbers(std::size_t token, std::span<float> out) const {
   visit(*this, token, out.size(), [&](std::size_t i, auto value) { out[i] = static_cast<float>(value); });
 }
 
+std::size_t RawPlane::whole_tokens() const {
+  const std::size_t size = static_cast<std::size_t>(dtype_bits(type)) / 8;
+  const std::size_t first = offset + (width == 0 ? 0 : (width - 1) * item_stride + size);  // the end of token 0
+  if (bytes.size() < first) return 0;
+  return token_stride == 0 ? std::numeric_limits<std::size_t>::max() : (bytes.size() - first) / token_stride + 1;
+}
+
 RawGrid grid_of(const TensorView& tensor, RawAxes axes) {
   const std::size_t size = static_cast<std::size_t>(dtype_bits(tensor.type)) / 8;
   std::vector<std::uint64_t> shape = tensor.shape;
@@ -154,7 +161,7 @@ bool RawTable<T>::set(std::size_t layer, std::size_t token, std::size_t slot, T 
 }
 
 template <typename T>
-RawGrid RawTable<T>::take() {
+RawGrid RawTable<T>::take(std::size_t tokens) {
   const T absent = std::is_floating_point_v<T> ? std::numeric_limits<T>::quiet_NaN() : static_cast<T>(-1);
   RawGrid grid;
   for (Plane& plane : planes_) {
@@ -162,7 +169,7 @@ RawGrid RawTable<T>::take() {
       grid.layers.emplace_back();
       continue;
     }
-    plane.values.resize(tokens_ * plane.slots, absent);
+    plane.values.resize(tokens * plane.slots, absent);
     auto block = std::make_shared<const std::vector<T>>(std::move(plane.values));
     grid.layers.push_back(RawPlane{std::is_floating_point_v<T> ? DType::f32 : DType::i32,
                                    std::as_bytes(std::span<const T>(*block)), 0, plane.slots * sizeof(T), sizeof(T),

@@ -29,6 +29,8 @@ struct RawPlane {
   // Item values of a token. Whole numbers beyond 2^53 in floating types, fractions and NaN become -1 as integers.
   MOESCOPE_API void integers(std::size_t token, std::span<std::int64_t> out) const;
   MOESCOPE_API void numbers(std::size_t token, std::span<float> out) const;
+  // How many tokens lie wholly within the bytes.
+  [[nodiscard]] MOESCOPE_API std::size_t whole_tokens() const;
 };
 
 // One plane per layer of the source's layer axis; a plane of width 0 = this layer has none.
@@ -112,8 +114,8 @@ class RawTable {
   [[nodiscard]] std::size_t layers() const { return planes_.size(); }
   [[nodiscard]] std::size_t tokens() const { return tokens_; }
   [[nodiscard]] bool empty() const { return planes_.empty(); }
-  // The grid; the table is empty afterwards.
-  [[nodiscard]] RawGrid take();
+  // The grid with that many tokens: of several tables, each may have been set up to another one. Empty afterwards.
+  [[nodiscard]] RawGrid take(std::size_t tokens);
 
  private:
   struct Plane {

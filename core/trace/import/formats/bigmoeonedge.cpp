@@ -127,10 +127,10 @@ Expected<void> read_file(const SourceFile& file, RawTrace& out, std::int32_t fir
   if (out.layers.size() < std::max(ids.layers(), layers))
     out.layers = layers_by_position(std::max(ids.layers(), layers));
   for (RawLayer& layer : out.layers) layer.experts = static_cast<std::uint32_t>(experts);
-  piece.ids = ids.take();
-  piece.weights = weights.take();
-  if (!residency.empty()) piece.slot_values["residency"] = residency.take();
-  if (dropped) piece.slot_values["dropped"] = drops.take();
+  piece.ids = ids.take(piece.tokens);
+  piece.weights = weights.take(piece.tokens);
+  if (!residency.empty()) piece.slot_values["residency"] = residency.take(piece.tokens);
+  if (dropped) piece.slot_values["dropped"] = drops.take(piece.tokens);
   out.pieces.push_back(std::move(piece));
   return {};
 }

@@ -88,8 +88,8 @@ class LineReader {
     piece.tokens = ids_.tokens();
     facts_.resize(piece.tokens);
     if (out.layers.size() < ids_.layers()) out.layers = layers_by_position(ids_.layers());
-    piece.ids = ids_.take();
-    if (!weights_.empty()) piece.weights = weights_.take();
+    piece.ids = ids_.take(piece.tokens);
+    if (!weights_.empty()) piece.weights = weights_.take(piece.tokens);
     const auto column = [&](auto member, auto& to, auto absent) {
       const bool any = std::any_of(facts_.begin(), facts_.end(), [&](const Facts& f) { return f.*member != absent; });
       for (std::size_t i = 0; any && i < facts_.size(); ++i) to.push_back(facts_[i].*member);

@@ -97,9 +97,9 @@ Expected<RawTrace> read(const SourceFiles& files, const ImportOptions&, const Wo
   }
   RawPiece piece;
   piece.tokens = ids.tokens();
-  piece.ids = ids.take();
-  piece.weights = weights.take();
-  if (norms) piece.slot_values["output_norm"] = output_norms.take();
+  piece.ids = ids.take(piece.tokens);
+  piece.weights = weights.take(piece.tokens);
+  if (norms) piece.slot_values["output_norm"] = output_norms.take(piece.tokens);
   out.pieces.push_back(std::move(piece));
   out.layers = layers_by_position(header.layers);
   for (RawLayer& layer : out.layers) layer.experts = header.experts;
