@@ -16,7 +16,7 @@ namespace {
 
 using Joint = PairTable::Joint;
 
-std::string unavailable(const Trace& trace) {
+std::string affinity_unavailable(const Trace& trace) {
   if (!trace.has_ids()) return "did not record expert ids";
   for (std::uint32_t r = 0; r < trace.rows().size(); ++r) {
     if (row_at_distance(trace.rows(), r, 1) >= 0) return too_large_for_pairs(trace);
@@ -185,7 +185,7 @@ Result result_of(const AnalysisInput& input, const AffinityOptions& options, con
   return result;
 }
 
-Expected<Result> run(const AnalysisInput& input) {
+Expected<Result> run_affinity(const AnalysisInput& input) {
   const Trace& trace = input.trace;
   const auto& rows = trace.rows();
   AffinityOptions options;
@@ -262,8 +262,8 @@ AnalysisSpec affinity_analysis() {
        whole("null_draws", "Shuffles behind the null band: 20 or more, or 0 for none.", 20, 0, 10000),
        whole("links", "Strongest links kept for each pair of rows.", 26, 0, 100000),
        whole("seed", "Seed of the shuffles.", 1, 0, 9e15)},
-      unavailable,
-      run};
+      affinity_unavailable,
+      run_affinity};
 }
 
 }  // namespace moescope

@@ -13,9 +13,9 @@
 namespace moescope {
 namespace {
 
-constexpr std::size_t shown_early = 200'000;     // tokens from which on a part of them is worth showing
-constexpr std::size_t kept_bytes = 128U << 20U;  // of counts kept for later calls
-constexpr double observed_part = 0.3;            // of the progress, where there is a null
+constexpr std::size_t pairs_shown_early = 200'000;  // tokens from which on a part of them is worth showing
+constexpr std::size_t kept_bytes = 128U << 20U;     // of counts kept for later calls
+constexpr double observed_part = 0.3;               // of the progress, where there is a null
 
 // Mean over experts that occur of their largest entry. cells: [from × columns].
 template <typename Cell, typename Margin>
@@ -235,7 +235,7 @@ class Counting {
     auto done = options_.weighting == PairWeighting::pairs_over_k2 ? spread(observed) : count(observed);
     if (!done) return fail(done.error());
     if (options_.draws > 0) {
-      if (show_ && selected() >= shown_early) show_(counts_);
+      if (show_ && selected() >= pairs_shown_early) show_(counts_);
       done = draw(observed);
     }
     if (!done) return fail(done.error());
@@ -251,7 +251,7 @@ class Counting {
   Expected<void> count(double until) {
     const std::size_t tokens = input_.trace.token_count();
     std::vector<std::size_t> ends{tokens};
-    if (show_ && selected() >= shown_early) ends = {tokens / 8 / 64 * 64, tokens / 2 / 64 * 64, tokens};
+    if (show_ && selected() >= pairs_shown_early) ends = {tokens / 8 / 64 * 64, tokens / 2 / 64 * 64, tokens};
     std::vector<kernels::PairCounts> tables;
     std::size_t begin = 0;
     for (const std::size_t end : ends) {

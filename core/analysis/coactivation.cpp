@@ -8,12 +8,12 @@
 namespace moescope {
 namespace {
 
-std::string unavailable(const Trace& trace) {
+std::string coactivation_unavailable(const Trace& trace) {
   if (!trace.has_ids()) return "did not record expert ids";
   return trace.max_slots() < 2 ? "has one expert per token, so none are chosen together" : too_large_for_pairs(trace);
 }
 
-Expected<Result> run(const AnalysisInput& input) {
+Expected<Result> run_coactivation(const AnalysisInput& input) {
   const auto row = row_parameter(input, "row");
   if (!row) return fail(row.error());
   const RouterRow& router = input.trace.rows()[*row];
@@ -87,8 +87,8 @@ AnalysisSpec coactivation_analysis() {
                       "Which experts of one row are chosen together for a token.",
                       1,
                       {row_parameter_spec("row", "Router row.", 0)},
-                      unavailable,
-                      run};
+                      coactivation_unavailable,
+                      run_coactivation};
 }
 
 }  // namespace moescope

@@ -13,7 +13,7 @@ namespace moescope {
 namespace {
 
 constexpr std::size_t shuffles = 200;
-constexpr std::size_t bootstrap_draws = 200;
+constexpr std::size_t profile_draws = 200;
 constexpr std::size_t max_units = 2048;  // sequences of one tag value are merged beyond it
 constexpr std::size_t fewest_units = 5;
 constexpr std::size_t most_cells = std::size_t{1} << 22U;  // experts × values
@@ -217,9 +217,9 @@ void add_intervals(Matrix& share, Matrix& lift, const Profile& profile, const Un
   std::vector<std::vector<std::size_t>> of_value(values);
   for (std::size_t u = 0; u < units.tag.size(); ++u) of_value[static_cast<std::size_t>(units.tag[u])].push_back(u);
   const std::size_t cells = experts * values;
-  std::vector<double> shares(cells * bootstrap_draws), lifts(cells * bootstrap_draws);  // [cell × draw]
+  std::vector<double> shares(cells * profile_draws), lifts(cells * profile_draws);  // [cell × draw]
   std::vector<double> drawn(cells);
-  for (std::size_t draw = 0; draw < bootstrap_draws; ++draw) {
+  for (std::size_t draw = 0; draw < profile_draws; ++draw) {
     if (work.cancelled()) return;
     Random random(mix_seed(seed + 1, draw));
     std::fill(drawn.begin(), drawn.end(), 0.0);
@@ -231,14 +231,14 @@ void add_intervals(Matrix& share, Matrix& lift, const Profile& profile, const Un
     }
     const Shares of_draw = shares_of(drawn, values, experts);
     for (std::size_t cell = 0; cell < cells; ++cell) {
-      shares[cell * bootstrap_draws + draw] = of_draw.share[cell];
-      lifts[cell * bootstrap_draws + draw] = of_draw.lift[cell];
+      shares[cell * profile_draws + draw] = of_draw.share[cell];
+      lifts[cell * profile_draws + draw] = of_draw.lift[cell];
     }
   }
   const auto bounds = [&](Matrix& matrix, std::vector<double>& all, std::size_t cell) {
-    const auto begin = all.begin() + static_cast<std::ptrdiff_t>(cell * bootstrap_draws);
+    const auto begin = all.begin() + static_cast<std::ptrdiff_t>(cell * profile_draws);
     // A draw may miss an expert altogether, which leaves it without a lift.
-    const auto end = std::remove_if(begin, begin + bootstrap_draws, [](double x) { return std::isnan(x); });
+    const auto end = std::remove_if(begin, begin + profile_draws, [](double x) { return std::isnan(x); });
     std::sort(begin, end);
     const std::span<const double> sorted(begin, end);
     matrix.low[cell] = quantile(sorted, 0.025);
@@ -255,12 +255,12 @@ void add_intervals(Matrix& share, Matrix& lift, const Profile& profile, const Un
   }
 }
 
-std::string unavailable(const Trace& trace) {
+std::string profile_unavailable(const Trace& trace) {
   if (!trace.has_ids()) return "did not record expert ids";
   return tag_names_of(trace).empty() ? "has no tags" : "";
 }
 
-Expected<Result> run(const AnalysisInput& input) {
+Expected<Result> run_profile(const AnalysisInput& input) {
   const Trace& trace = input.trace;
   const auto& rows = trace.rows();
   const auto row = row_parameter(input, "row");
@@ -350,7 +350,7 @@ Expected<Result> run(const AnalysisInput& input) {
     result.caveats.push_back(
         fmt::format("Intervals: 95 %, {} bootstrap draws over the sequences of each value, where "
                     "there are at least {}.",
-                    bootstrap_draws, fewest_units));
+                    profile_draws, fewest_units));
   }
   result.caveats.push_back("Much of such specialisation is the identity of tokens; compare the tokens of an expert.");
   note_bad_ids(result, bad);
@@ -366,8 +366,8 @@ AnalysisSpec domain_profile_analysis() {
       "How the load of experts differs between the values of a tag, against shuffled tags.",
       1,
       {{"tag", "text", "Tag to compare.", "domain"}, row_parameter_spec("row", "Router row of the matrices.", 0)},
-      unavailable,
-      run};
+      profile_unavailable,
+      run_profile};
 }
 
 }  // namespace moescope

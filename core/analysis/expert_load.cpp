@@ -47,7 +47,7 @@ Balance balance_of(const std::vector<double>& counts) {
   return b;
 }
 
-std::string unavailable(const Trace& trace) {
+std::string load_unavailable(const Trace& trace) {
   return trace.has_ids() || !trace.counts.empty() ? "" : "recorded neither expert ids nor counts per expert";
 }
 
@@ -161,7 +161,7 @@ Result result_of(const LoadContext& context, const std::vector<RowLoad>& loads,
   return result;
 }
 
-Expected<Result> run(const AnalysisInput& input) {
+Expected<Result> run_load(const AnalysisInput& input) {
   const Trace& trace = input.trace;
   const auto& rows = trace.rows();
   const std::string weighting_name = input.params.at("weighting").get<std::string>();
@@ -228,8 +228,8 @@ AnalysisSpec expert_load_analysis() {
                         {"slots", "top1", "gate"},
                         {},
                         {}}},
-                      unavailable,
-                      run};
+                      load_unavailable,
+                      run_load};
 }
 
 }  // namespace moescope

@@ -15,7 +15,7 @@ struct Use {
   std::size_t example = 0;  // a token of the trace with this id
 };
 
-std::string unavailable(const Trace& trace) {
+std::string tokens_unavailable(const Trace& trace) {
   if (!trace.has_ids()) return "did not record expert ids";
   const bool ids = std::all_of(trace.segments.begin(), trace.segments.end(),
                                [](const auto& segment) { return !segment->token_ids.empty(); });
@@ -39,7 +39,7 @@ std::string visible(const std::string& text) {
   return out;
 }
 
-Expected<Result> run(const AnalysisInput& input) {
+Expected<Result> run_tokens(const AnalysisInput& input) {
   const Trace& trace = input.trace;
   const auto row = row_parameter(input, "row");
   if (!row) return fail(row.error());
@@ -119,8 +119,8 @@ AnalysisSpec expert_tokens_analysis() {
                       {row_parameter_spec("row", "Router row.", 0),
                        row_parameter_spec("expert", "Expert of the row.", 0),
                        {"top", "int", "How many entries.", 20, {}, 1, 100000}},
-                      unavailable,
-                      run};
+                      tokens_unavailable,
+                      run_tokens};
 }
 
 }  // namespace moescope

@@ -12,12 +12,12 @@ constexpr const char* format_name = "moescope-result";
 constexpr int format_version = 1;
 constexpr double absent = std::numeric_limits<double>::quiet_NaN();
 
-Json number(double value) {
+Json json_number(double value) {
   return std::isfinite(value) ? Json(value) : Json(nullptr);
 }
 Json numbers(const std::vector<double>& values) {
   Json out = Json::array();
-  for (const double value : values) out.push_back(number(value));
+  for (const double value : values) out.push_back(json_number(value));
   return out;
 }
 double read_number(const Json& json) {
@@ -138,7 +138,7 @@ Series read_series(const Json& json) {
 }
 
 Json cell_json(const Table::Cell& cell) {
-  if (const auto* real = std::get_if<double>(&cell)) return number(*real);
+  if (const auto* real = std::get_if<double>(&cell)) return json_number(*real);
   if (const auto* whole = std::get_if<std::int64_t>(&cell)) return Json(*whole);
   if (const auto* text = std::get_if<std::string>(&cell)) return Json(*text);
   return Json(nullptr);
@@ -186,14 +186,14 @@ Table read_table(const Json& json) {
 Json graph_json(const Graph& g) {
   Json nodes = Json::array();
   for (const auto& node : g.nodes) {
-    nodes.push_back(Json{{"expert", expert_json(node.expert)}, {"value", number(node.value)}});
+    nodes.push_back(Json{{"expert", expert_json(node.expert)}, {"value", json_number(node.value)}});
   }
   Json links = Json::array();
   for (const auto& link : g.links) {
     links.push_back(Json{{"from", expert_json(link.link.from)},
                          {"to", expert_json(link.link.to)},
-                         {"value", number(link.value)},
-                         {"n", number(link.n)}});
+                         {"value", json_number(link.value)},
+                         {"n", json_number(link.n)}});
   }
   return Json{{"name", g.name}, {"title", g.title}, {"unit", g.unit}, {"nodes", nodes}, {"links", links}};
 }
@@ -218,10 +218,10 @@ Json scalar_json(const Scalar& s) {
               {"title", s.title},
               {"unit", s.unit},
               {"formula", s.formula},
-              {"value", number(s.estimate.value)},
-              {"low", number(s.estimate.low)},
-              {"high", number(s.estimate.high)},
-              {"n", number(s.estimate.n)}};
+              {"value", json_number(s.estimate.value)},
+              {"low", json_number(s.estimate.low)},
+              {"high", json_number(s.estimate.high)},
+              {"n", json_number(s.estimate.n)}};
 }
 
 Scalar read_scalar(const Json& json) {

@@ -71,12 +71,12 @@ void count_links(Floor& floor, const AnalysisInput& input, const std::vector<Chu
   if (floor.links.size() > most) floor.links.resize(most);
 }
 
-std::string unavailable(const Trace& trace) {
+std::string graph_unavailable(const Trace& trace) {
   if (!trace.has_ids()) return "did not record expert ids";
   return trace.rows().size() < 2 ? "has only one router row" : too_large_for_pairs(trace);
 }
 
-Expected<Result> run(const AnalysisInput& input) {
+Expected<Result> run_graph(const AnalysisInput& input) {
   const Trace& trace = input.trace;
   const auto& rows = trace.rows();
   const auto first = row_parameter(input, "first_row");
@@ -184,8 +184,8 @@ AnalysisSpec route_graph_analysis() {
                        {"ranks", "int", "Leading ranks that make links; 0 = all.", 1, {}, 0, 249},
                        {"max_links", "int", "Most links per pair of rows.", 400, {}, 1, 1000000},
                        {"tag", "text", "Tag whose values colour the nodes.", "domain"}},
-                      unavailable,
-                      run};
+                      graph_unavailable,
+                      run_graph};
 }
 
 }  // namespace moescope

@@ -88,13 +88,13 @@ void add_histogram(Table& table, const RouterRow& row, const std::vector<double>
   }
 }
 
-std::string unavailable(const Trace& trace) {
+std::string entropy_unavailable(const Trace& trace) {
   return trace.has_router_logits() || (trace.has_ids() && trace.has_gate_weights())
              ? ""
              : "recorded neither router logits nor gate weights";
 }
 
-Expected<Result> run(const AnalysisInput& input) {
+Expected<Result> run_entropy(const AnalysisInput& input) {
   const auto& rows = input.trace.rows();
   const bool from_logits = input.trace.has_router_logits();
   const std::vector<Chunk> chunks = chunks_of(input.trace);
@@ -162,8 +162,8 @@ AnalysisSpec routing_entropy_analysis() {
                       "How undecided each router is per token, and by what margin its choice was made.",
                       1,
                       {},
-                      unavailable,
-                      run};
+                      entropy_unavailable,
+                      run_entropy};
 }
 
 }  // namespace moescope

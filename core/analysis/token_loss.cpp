@@ -13,9 +13,9 @@ namespace moescope {
 namespace {
 
 constexpr std::size_t most_points = 256;
-constexpr std::size_t bootstrap_draws = 200;
+constexpr std::size_t loss_draws = 200;
 constexpr std::size_t fewest_sequences = 5;
-constexpr std::uint64_t bootstrap_seed = 7;
+constexpr std::uint64_t loss_seed = 7;
 
 struct Sum {
   double loss = 0, squares = 0, n = 0;
@@ -35,8 +35,8 @@ struct Sum {
 // 95 % percentile bootstrap of the mean over sequences.
 std::pair<double, double> interval(const std::vector<Sum>& sequences, const WorkContext& work) {
   std::vector<double> means;
-  for (std::size_t draw = 0; draw < bootstrap_draws && !work.cancelled(); ++draw) {
-    Random random(mix_seed(bootstrap_seed, draw));
+  for (std::size_t draw = 0; draw < loss_draws && !work.cancelled(); ++draw) {
+    Random random(mix_seed(loss_seed, draw));
     double loss = 0, n = 0;
     for (std::size_t i = 0; i < sequences.size(); ++i) {
       const Sum& drawn = sequences[random.below(sequences.size())];
@@ -49,11 +49,11 @@ std::pair<double, double> interval(const std::vector<Sum>& sequences, const Work
   return {quantile(means, 0.025), quantile(means, 0.975)};
 }
 
-std::string unavailable(const Trace& trace) {
+std::string loss_unavailable(const Trace& trace) {
   return trace.has_token_value("loss") ? "" : "did not record a loss per token";
 }
 
-Expected<Result> run(const AnalysisInput& input) {
+Expected<Result> run_loss(const AnalysisInput& input) {
   const Trace& trace = input.trace;
   const SequenceIndex sequences = sequence_index(trace);
   const std::vector<std::string> tags = tag_names_of(trace);
@@ -90,7 +90,7 @@ Expected<Result> run(const AnalysisInput& input) {
   if (sequences.recorded && by_sequence.size() >= fewest_sequences) {
     std::tie(low, high) = interval(by_sequence, input.work);
     result.caveats.push_back(fmt::format("Intervals of the mean: 95 %, {} bootstrap draws over {} sequences.",
-                                         bootstrap_draws, by_sequence.size()));
+                                         loss_draws, by_sequence.size()));
   } else {
     result.caveats.push_back("Intervals of the mean take tokens as independent: there are too few sequences.");
   }
@@ -138,8 +138,8 @@ Expected<Result> run(const AnalysisInput& input) {
 }  // namespace
 
 AnalysisSpec token_loss_analysis() {
-  return AnalysisSpec{"token_loss", "Token loss", "Mean loss over tokens, by position and by tag.", 1, {},
-                      unavailable,  run};
+  return AnalysisSpec{"token_loss",     "Token loss", "Mean loss over tokens, by position and by tag.", 1, {},
+                      loss_unavailable, run_loss};
 }
 
 }  // namespace moescope

@@ -10,11 +10,11 @@
 namespace moescope {
 namespace {
 
-std::string unavailable(const Trace& trace) {
+std::string routes_unavailable(const Trace& trace) {
   return trace.has_ids() ? "" : "did not record expert ids";
 }
 
-Expected<Result> run(const AnalysisInput& input) {
+Expected<Result> run_routes(const AnalysisInput& input) {
   const Trace& trace = input.trace;
   const auto& rows = trace.rows();
   const std::size_t total = trace.token_count();
@@ -105,8 +105,8 @@ AnalysisSpec token_routes_analysis() {
       1,
       {whole("first", "First token of the trace.", 0, 0, 9e15), whole("count", "How many tokens.", 256, 1, 65536),
        whole("rank", "Rank of the expert, 1 = the strongest.", 1, 1, 249)},
-      unavailable,
-      run};
+      routes_unavailable,
+      run_routes};
 }
 
 }  // namespace moescope

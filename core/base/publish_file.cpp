@@ -18,9 +18,9 @@ Unexpected write_failure(const std::filesystem::path& path, int reason) {
 }
 
 // Closes on every way out.
-struct Descriptor {
+struct OpenFile {
   int value;
-  ~Descriptor() {
+  ~OpenFile() {
     if (value >= 0) ::close(value);
   }
 };
@@ -29,7 +29,7 @@ struct Descriptor {
 
 Expected<void> publish_file(const std::filesystem::path& from, const std::filesystem::path& to) {
   {
-    const Descriptor file{::open(from.c_str(), O_RDONLY | O_CLOEXEC)};
+    const OpenFile file{::open(from.c_str(), O_RDONLY | O_CLOEXEC)};
     if (file.value < 0 || ::fsync(file.value) != 0) return write_failure(to, errno);
   }
   std::error_code error;
@@ -37,7 +37,7 @@ Expected<void> publish_file(const std::filesystem::path& from, const std::filesy
   if (error) return write_failure(to, error.value());
   // The rename itself is safe only once the folder is on the disk; not every file system allows it, so no error then.
   const std::filesystem::path folder = to.has_parent_path() ? to.parent_path() : std::filesystem::path(".");
-  const Descriptor directory{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  const OpenFile directory{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (directory.value >= 0) ::fsync(directory.value);
   return {};
 }

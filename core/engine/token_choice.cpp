@@ -6,7 +6,7 @@
 namespace moescope {
 namespace {
 
-constexpr float never = -std::numeric_limits<float>::infinity();
+constexpr float never_drawn = -std::numeric_limits<float>::infinity();
 
 // Counter-based random bits (SplitMix64): the same token draws the same number however tokens are batched.
 std::uint64_t mix(std::uint64_t x) {
@@ -74,10 +74,10 @@ class TokenChoice : public Router {
     for (std::size_t i = 0; i < o_.nulls; ++i) row.logits[experts_ + i] = logits[i % experts_];
     if (projection.empty()) return;
     for (std::size_t e = 0; e < experts_; ++e) {
-      if (logits[e] == never) continue;
+      if (logits[e] == never_drawn) continue;
       float sum = 0;
       for (std::size_t j = 0; j < experts_; ++j) {
-        if (logits[j] != never) sum += projection[e * experts_ + j] * logits[j];
+        if (logits[j] != never_drawn) sum += projection[e * experts_ + j] * logits[j];
       }
       row.logits[e] = sum;
     }
@@ -106,7 +106,7 @@ class TokenChoice : public Router {
       for (std::size_t e = 0; e < row.rank.size(); ++e) row.rank[e] = unit(mix(base, e));
     }
     for (std::size_t e = 0; e < row.rank.size(); ++e) {
-      if (row.logits[e] == never) row.rank[e] = never;
+      if (row.logits[e] == never_drawn) row.rank[e] = never_drawn;
     }
   }
 
@@ -116,14 +116,14 @@ class TokenChoice : public Router {
     for (const std::uint32_t e : in.force) {
       if (filled == o_.k) break;
       row.ids[filled++] = static_cast<std::int32_t>(e);
-      row.rank[e] = never;
+      row.rank[e] = never_drawn;
     }
     const std::size_t forced = filled;
     top_k_ids(std::span<const float>(row.rank), std::span(row.ids.data() + forced, o_.k - forced));
     double sum = 0;
     for (std::size_t j = 0; j < o_.k; ++j) {
       const auto e = static_cast<std::size_t>(row.ids[j]);
-      if (j >= forced && (row.rank[e] == never || std::isnan(row.rank[e]))) return j;
+      if (j >= forced && (row.rank[e] == never_drawn || std::isnan(row.rank[e]))) return j;
       sum += row.scores[e];
       // The prefix up to and including the first expert at which the sum exceeds p; at least one.
       if (o_.top_p && *o_.top_p < 1.0 && j + 1 >= std::max<std::size_t>(forced, 1) && sum > *o_.top_p) return j + 1;
@@ -168,7 +168,7 @@ void score_row(RouterRule::Score score, std::span<const float> logits, std::span
   const float most = logits.empty() ? 0.0F : *std::max_element(logits.begin(), logits.end());
   float sum = 0;
   for (std::size_t e = 0; e < logits.size(); ++e) {
-    out[e] = most == never ? 0.0F : std::exp(logits[e] - most);
+    out[e] = most == never_drawn ? 0.0F : std::exp(logits[e] - most);
     sum += out[e];
   }
   if (sum > 0) {

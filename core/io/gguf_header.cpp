@@ -14,12 +14,12 @@
 namespace moescope {
 namespace {
 
-constexpr std::uint32_t magic = 0x46554747;  // "GGUF"
+constexpr std::uint32_t gguf_magic = 0x46554747;  // "GGUF"
 constexpr std::uint64_t default_alignment = 32;
 constexpr std::uint32_t most_dimensions = 4;
 constexpr std::size_t shortest_entry = 8 + 1 + 4 + 1;   // a key of one byte, its type and a value of one byte
 constexpr std::size_t shortest_tensor = 8 + 4 + 4 + 8;  // no name, no dimensions, type and offset
-constexpr const char* copy_again = "Copy or download the file again";
+constexpr const char* copy_gguf_again = "Copy or download the file again";
 
 // The type of each number; nothing for removed and unknown ones.
 std::optional<DType> tensor_type(std::uint32_t id) {
@@ -92,16 +92,16 @@ class Parser {
   std::set<std::string> names_;
   GgufPart part_;
 
-  [[nodiscard]] Unexpected problem(std::string what, const char* advice = copy_again) const {
+  [[nodiscard]] Unexpected problem(std::string what, const char* advice = copy_gguf_again) const {
     return fail(ErrorKind::input, std::move(what), fmt::format("{}, byte {}", file_, in_.position()), advice);
   }
   [[nodiscard]] Unexpected problem_of(const char* kind, const std::string& name, std::string what) const {
-    return fail(ErrorKind::input, std::move(what), fmt::format("{}, {} '{}'", file_, kind, name), copy_again);
+    return fail(ErrorKind::input, std::move(what), fmt::format("{}, {} '{}'", file_, kind, name), copy_gguf_again);
   }
   [[nodiscard]] Unexpected cut_off() const { return problem("the header is cut off"); }
 
   Expected<void> read_front(std::uint64_t& tensors, std::uint64_t& entries) {
-    if (in_.read<std::uint32_t>() != magic)
+    if (in_.read<std::uint32_t>() != gguf_magic)
       return problem("this is not a GGUF file", "Check that this is the right file");
     const auto version = in_.read<std::uint32_t>();
     if (!version) return cut_off();

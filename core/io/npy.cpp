@@ -10,7 +10,7 @@
 namespace moescope {
 namespace {
 
-constexpr std::string_view magic("\x93NUMPY", 6);
+constexpr std::string_view npy_magic("\x93NUMPY", 6);
 constexpr const char* advice = "Save the array again with numpy.save";
 
 struct Description {
@@ -186,7 +186,7 @@ std::uint64_t little(std::span<const std::byte> bytes) {
 }  // namespace
 
 bool looks_like_npy(std::span<const std::byte> bytes) {
-  return bytes.size() >= magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
+  return bytes.size() >= npy_magic.size() && std::memcmp(bytes.data(), npy_magic.data(), npy_magic.size()) == 0;
 }
 
 Expected<NpyArray> read_npy(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
@@ -250,10 +250,10 @@ std::string npy_header(DType type, std::span<const std::uint64_t> shape) {
   const char order = dtype_bits(type) <= 8 ? '|' : '<';
   std::string text = fmt::format("{{'descr': '{}{}', 'fortran_order': False, 'shape': ({}{}), }}", order, name,
                                  fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
-  const std::size_t unpadded = magic.size() + 2 + 2 + text.size() + 1;
+  const std::size_t unpadded = npy_magic.size() + 2 + 2 + text.size() + 1;
   text.append((64 - unpadded % 64) % 64, ' ');
   text.push_back('\n');
-  std::string out(magic);
+  std::string out(npy_magic);
   out.push_back('\1');
   out.push_back('\0');
   out.push_back(static_cast<char>(text.size() & 0xFFU));

@@ -15,7 +15,7 @@ bool is_container(Kind kind) {
   return kind == Kind::list || kind == Kind::tuple || kind == Kind::dict;
 }
 
-Unexpected problem(std::string what) {
+Unexpected bad_value(std::string what) {
   return fail(ErrorKind::input, std::move(what), {}, "Save plain data: tensors, dicts, lists, numbers and texts");
 }
 
@@ -62,7 +62,7 @@ class Finisher {
       const PickleItem child = children[at.next++];
       if (!is_container(child.kind)) continue;
       Container& container = containers_[child.index()];
-      if (container.state == Container::State::open) return problem("a container holds itself");
+      if (container.state == Container::State::open) return bad_value("a container holds itself");
       if (container.state == Container::State::done) continue;
       container.state = Container::State::open;
       path.push_back({child});
@@ -72,7 +72,7 @@ class Finisher {
   }
 
   static Unexpected too_deep() {
-    return problem(fmt::format("containers are nested more than {} deep", pickle_limit::depth));
+    return bad_value(fmt::format("containers are nested more than {} deep", pickle_limit::depth));
   }
 
   Expected<void> close(PickleItem item) {
@@ -92,8 +92,8 @@ class Finisher {
       // Each is far below the counters' range, and is checked before the next is added.
       if (container.depth > pickle_limit::depth) return too_deep();
       if (container.values > pickle_limit::values || container.text_bytes > pickle_limit::text_bytes) {
-        return problem(fmt::format("the pickle unfolds to more than {} values or {} bytes of text",
-                                   pickle_limit::values, pickle_limit::text_bytes));
+        return bad_value(fmt::format("the pickle unfolds to more than {} values or {} bytes of text",
+                                     pickle_limit::values, pickle_limit::text_bytes));
       }
     }
     auto made = item.kind == Kind::dict ? make_dict(children) : make_list(children);
@@ -121,12 +121,12 @@ class Finisher {
     std::unordered_set<std::int64_t> integers;
     for (std::size_t i = 0; i + 1 < children.size(); i += 2) {
       const PickleItem& key = children[i];
-      if (key.kind == Kind::list || key.kind == Kind::dict) return problem("a dict has a list or a dict as a key");
+      if (key.kind == Kind::list || key.kind == Kind::dict) return bad_value("a dict has a list or a dict as a key");
       if ((key.kind == Kind::text && !texts.insert(arena_.texts[key.index()]).second) ||
           (key.kind == Kind::integer && !integers.insert(key.number).second)) {
-        return problem(fmt::format("a dict has the key '{}' twice", key.kind == Kind::text
-                                                                        ? arena_.texts[key.index()].substr(0, 200)
-                                                                        : std::to_string(key.number)));
+        return bad_value(fmt::format("a dict has the key '{}' twice", key.kind == Kind::text
+                                                                          ? arena_.texts[key.index()].substr(0, 200)
+                                                                          : std::to_string(key.number)));
       }
       auto name = value_of(key), value = value_of(children[i + 1]);
       if (!name) return name;
@@ -159,16 +159,16 @@ class Finisher {
       case Kind::global: {
         const PickleGlobal& global = known_global(item.index());
         if (global.role != PickleGlobal::Role::dtype) {
-          return problem(fmt::format("{}.{} stands among the data", global.module, global.name));
+          return bad_value(fmt::format("{}.{} stands among the data", global.module, global.name));
         }
         return PickleValue{fmt::format("{}.{}", global.module, global.name)};
       }
       case Kind::storage:
-        return problem("a storage without a tensor stands among the data");
+        return bad_value("a storage without a tensor stands among the data");
       case Kind::mark:
         break;
     }
-    return problem("the pickle ends inside a container");
+    return bad_value("the pickle ends inside a container");
   }
 };
 

@@ -13,6 +13,11 @@
 
 namespace moescope {
 
+// The two FP8 types, whose weights come with scales of their own.
+[[nodiscard]] constexpr bool is_f8(DType type) {
+  return type == DType::f8_e4m3 || type == DType::f8_e5m2;
+}
+
 // Whether decode_floats() knows the type: F64, F32, F16, BF16, the FP8 types, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to
 // Q6_K, IQ4_NL and MXFP4.
 [[nodiscard]] MOESCOPE_API bool can_decode(DType type);

@@ -25,7 +25,7 @@ constexpr std::uint16_t sizes_follow_flag = 0x0008;  // the sizes come after the
 constexpr std::uint32_t in_zip64 = 0xFFFFFFFF;
 constexpr std::uint16_t zip64_extra = 0x0001;
 constexpr std::uint64_t best_ratio = 1032;  // of deflate
-constexpr const char* copy_again = "Copy or download the file again";
+constexpr const char* copy_zip_again = "Copy or download the file again";
 
 struct Reader {
   std::string file;
@@ -33,11 +33,11 @@ struct Reader {
 
   [[nodiscard]] Unexpected problem(std::string what, std::uint64_t at) const {
     return fail(ErrorKind::input, "the zip archive is broken: " + std::move(what), fmt::format("{}, byte {}", file, at),
-                copy_again);
+                copy_zip_again);
   }
   [[nodiscard]] Unexpected problem(std::string what, const std::string& name) const {
     return fail(ErrorKind::input, "the zip archive is broken: " + std::move(what),
-                fmt::format("{}, entry '{}'", file, name), copy_again);
+                fmt::format("{}, entry '{}'", file, name), copy_zip_again);
   }
 };
 
@@ -290,7 +290,7 @@ Expected<ZipBytes> ZipDirectory::read(const ZipEntry& entry, std::uint64_t limit
   }
   const auto buffer = std::make_shared<std::vector<std::byte>>(static_cast<std::size_t>(entry.size));
   if (!inflate_all(packed, *buffer) || crc_of(*buffer) != entry.crc) {
-    return fail(ErrorKind::input, "the zip entry does not unpack to what the directory says", where, copy_again);
+    return fail(ErrorKind::input, "the zip entry does not unpack to what the directory says", where, copy_zip_again);
   }
   return ZipBytes{*buffer, buffer};
 }

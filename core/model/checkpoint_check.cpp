@@ -34,10 +34,6 @@ std::vector<std::uint64_t> without_ones(const std::vector<std::uint64_t>& shape)
   return out;
 }
 
-bool is_f8(DType type) {
-  return type == DType::f8_e4m3 || type == DType::f8_e5m2;
-}
-
 // The scales of an F8 weight are there and have the right shape; else what is wrong.
 std::optional<std::string> scale_problem(const ModelSpec& spec, const WeightNames& names, const NeededTensor& need,
                                          const std::map<std::string, TensorView>& tensors) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "core/io/tensor_decode.h"
+
 namespace moescope {
 namespace {
 
@@ -11,10 +13,6 @@ Expected<TensorView> tensor_called(const Tensors& tensors, const std::string& na
   const auto it = tensors.find(name);
   if (it != tensors.end()) return it->second;
   return fail(ErrorKind::input, "the checkpoint lacks a tensor", name, "Check that the folder is complete");
-}
-
-bool is_f8(DType type) {
-  return type == DType::f8_e4m3 || type == DType::f8_e5m2;
 }
 
 // Adds the scales of F8 weights. `matrix` is the number of the matrix in a stack, which has `stacked_rows` rows, of

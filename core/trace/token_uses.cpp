@@ -6,7 +6,7 @@
 namespace moescope {
 namespace {
 
-constexpr std::size_t stretch = 1U << 16U;  // tokens at a time
+constexpr std::size_t tokens_at_a_time = 1U << 16U;  // tokens at a time
 
 // Bits of one segment from its token `first` on, found the plain way.
 void find_plainly(const Segment& segment, std::uint32_t row, std::uint32_t expert, std::size_t first,
@@ -43,11 +43,11 @@ void find_bytes(const std::uint8_t* ids, std::size_t tokens, std::size_t slots, 
 std::vector<std::uint64_t> tokens_using(const Trace& trace, std::uint32_t row, std::uint32_t expert) {
   std::vector<std::uint64_t> bits((trace.token_count() + 63) / 64);
   if (row >= trace.rows().size() || expert >= trace.rows()[row].experts) return bits;
-  std::vector<std::uint64_t> found(stretch / 64);
+  std::vector<std::uint64_t> found(tokens_at_a_time / 64);
   std::size_t begin = 0;
   for (const auto& segment : trace.segments) {
-    for (std::size_t first = 0; first < segment->tokens; first += stretch) {
-      const std::size_t tokens = std::min(stretch, segment->tokens - first);
+    for (std::size_t first = 0; first < segment->tokens; first += tokens_at_a_time) {
+      const std::size_t tokens = std::min(tokens_at_a_time, segment->tokens - first);
       std::fill(found.begin(), found.end(), 0U);
       const std::size_t base = row * segment->tokens + first;
       // Where each slot is filled, bytes alone tell; all ones may be an unfilled slot.

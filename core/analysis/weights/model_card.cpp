@@ -30,7 +30,7 @@ std::string sight(const LayerSpec& layer) {
 
 // Parts of a model, in the order of the table.
 enum class Part : std::uint8_t { embeddings, mixers, routers, routed, shared, dense, norms };
-constexpr std::array<const char*, 7> part_names{
+constexpr std::array<const char*, 7> share_names{
     "embedding and head", "attention and mamba", "routers", "routed experts",
     "shared experts",     "dense layers",        "norms"};
 
@@ -92,12 +92,12 @@ Table layer_table(const ModelSpec& spec) {
   return table;
 }
 
-Expected<Result> run(const CheckpointInput& input) {
+Expected<Result> run_card(const CheckpointInput& input) {
   const Checkpoint& checkpoint = input.checkpoint;
   const ModelSpec& spec = checkpoint.spec();
   Result result;
   result.title = "Model card of " + spec.name;
-  std::array<std::uint64_t, part_names.size()> total{}, active{};
+  std::array<std::uint64_t, share_names.size()> total{}, active{};
   for_each_weight(spec, [&](const WeightUse& use) {
     const auto part = static_cast<std::size_t>(part_of(use.role));
     const std::uint64_t n = use.role == WeightRole::selection_bias ? 0 : use.rows * use.columns;
@@ -107,9 +107,9 @@ Expected<Result> run(const CheckpointInput& input) {
   });
   Table parts{"parts", "Parameters by part", {{"part", ""}, {"in all", ""}, {"per token", ""}, {"share", "%", 2}}, {}};
   const auto all = static_cast<double>(spec.parameters_total());
-  for (std::size_t p = 0; p < part_names.size(); ++p) {
+  for (std::size_t p = 0; p < share_names.size(); ++p) {
     if (total[p] == 0) continue;
-    parts.rows.push_back({std::string(part_names[p]), static_cast<std::int64_t>(total[p]),
+    parts.rows.push_back({std::string(share_names[p]), static_cast<std::int64_t>(total[p]),
                           static_cast<std::int64_t>(active[p]), 100.0 * static_cast<double>(total[p]) / all});
   }
   std::map<std::string, std::pair<std::int64_t, std::int64_t>> types;
@@ -140,7 +140,7 @@ Expected<Result> run(const CheckpointInput& input) {
 }  // namespace
 
 CheckpointAnalysisSpec model_card_analysis() {
-  return {{"model_card", "Model card", "Parameters, memory and what each layer does", 1, {}, {}, {}}, run};
+  return {{"model_card", "Model card", "Parameters, memory and what each layer does", 1, {}, {}, {}}, run_card};
 }
 
 }  // namespace moescope

@@ -25,7 +25,7 @@ bool matches(const std::string& name, const std::string& search) {
   return true;
 }
 
-Expected<Result> run(const CheckpointInput& input) {
+Expected<Result> run_list(const CheckpointInput& input) {
   const auto search = input.params.at("search").get<std::string>();
   const auto most = input.params.at("most").get<std::size_t>();
   Table table{"tensors",
@@ -63,7 +63,7 @@ CheckpointAnalysisSpec tensors_analysis() {
             {"most", "int", "Most rows to list", 2000, {}, 1.0, 1e7}},
            {},
            {}},
-          run};
+          run_list};
 }
 
 }  // namespace moescope

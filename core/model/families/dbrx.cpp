@@ -4,7 +4,7 @@
 
 #include "core/model/families/decoder_config.h"
 
-namespace moescope {
+namespace moescope::dbrx {
 namespace {
 
 using namespace family_config;
@@ -117,4 +117,4 @@ const RegisterFamily registered({.name = "dbrx",
                                  .write_config = write_config});
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::dbrx

@@ -6,7 +6,7 @@
 
 #include "core/model/families/decoder_config.h"
 
-namespace moescope {
+namespace moescope::deepseek {
 namespace {
 
 using namespace family_config;
@@ -175,4 +175,4 @@ const RegisterFamily third({.name = "deepseek_v3",
                             .write_config = write_third});
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::deepseek

@@ -5,7 +5,7 @@
 
 #include "core/model/families/decoder_config.h"
 
-namespace moescope {
+namespace moescope::glm4_moe {
 namespace {
 
 using namespace family_config;
@@ -96,4 +96,4 @@ const RegisterFamily registered({.name = "glm4_moe",
                                  .write_config = write_config});
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::glm4_moe

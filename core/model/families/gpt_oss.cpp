@@ -2,7 +2,7 @@
 // a clamped activation; experts in fused, interleaved tensors, or as MXFP4 blocks.
 #include "core/model/families/decoder_config.h"
 
-namespace moescope {
+namespace moescope::gpt_oss {
 namespace {
 
 using namespace family_config;
@@ -78,4 +78,4 @@ const RegisterFamily registered({.name = "gpt_oss",
                                  .write_config = write_config});
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::gpt_oss

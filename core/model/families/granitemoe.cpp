@@ -2,7 +2,7 @@
 // experts in two stacked tensors. The shared variant adds an MLP that every token uses.
 #include "core/model/families/decoder_config.h"
 
-namespace moescope {
+namespace moescope::granitemoe {
 namespace {
 
 using namespace family_config;
@@ -74,4 +74,4 @@ const RegisterFamily registered({.name = "granitemoe",
                                  .write_config = write_config});
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::granitemoe

@@ -4,7 +4,7 @@
 
 #include "core/model/families/decoder_config.h"
 
-namespace moescope {
+namespace moescope::jamba {
 namespace {
 
 using namespace family_config;
@@ -110,4 +110,4 @@ const RegisterFamily registered({.name = "jamba",
                                  .write_config = write_config});
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::jamba

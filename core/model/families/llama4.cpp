@@ -6,7 +6,7 @@
 
 #include "core/model/families/decoder_config.h"
 
-namespace moescope {
+namespace moescope::llama4 {
 namespace {
 
 using namespace family_config;
@@ -137,4 +137,4 @@ const RegisterFamily registered({.name = "llama4",
                                  .write_config = write_config});
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::llama4

@@ -1,7 +1,7 @@
 // Mixtral: every layer has experts; softmax over all, top-k, always renormalised; w1, w3, w2 are gate, up, down.
 #include "core/model/families/decoder_config.h"
 
-namespace moescope {
+namespace moescope::mixtral {
 namespace {
 
 using namespace family_config;
@@ -60,4 +60,4 @@ const RegisterFamily registered({.name = "mixtral",
                                  .write_config = write_config});
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::mixtral

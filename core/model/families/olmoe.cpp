@@ -1,7 +1,7 @@
 // OLMoE: every layer has experts; softmax over all experts, then top-k; RMSNorm over the whole width of q and k.
 #include "core/model/families/decoder_config.h"
 
-namespace moescope {
+namespace moescope::olmoe {
 namespace {
 
 using namespace family_config;
@@ -49,4 +49,4 @@ const RegisterFamily registered({.name = "olmoe",
                                  .write_config = write_config});
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::olmoe

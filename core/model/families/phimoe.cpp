@@ -2,7 +2,7 @@
 // its own.
 #include "core/model/families/decoder_config.h"
 
-namespace moescope {
+namespace moescope::phimoe {
 namespace {
 
 using namespace family_config;
@@ -74,4 +74,4 @@ const RegisterFamily registered({.name = "phimoe",
                                  .write_config = write_config});
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::phimoe

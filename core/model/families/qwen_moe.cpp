@@ -6,7 +6,7 @@
 
 #include "core/model/families/decoder_config.h"
 
-namespace moescope {
+namespace moescope::qwen_moe {
 namespace {
 
 using namespace family_config;
@@ -133,4 +133,4 @@ const RegisterFamily third({.name = "qwen3_moe",
                             .write_config = write_third});
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::qwen_moe

@@ -11,21 +11,19 @@
 namespace moescope::tokenization {
 namespace {
 
-constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
+constexpr std::uint32_t no_symbol = std::numeric_limits<std::uint32_t>::max();
 
 // A part of the word, linked to its neighbours; a merged-away part has length 0.
 struct Symbol {
-  std::uint32_t begin = 0, length = 0, previous = none, next = none;
+  std::uint32_t begin = 0, length = 0, previous = no_symbol, next = no_symbol;
 };
 
-struct Candidate {
+struct Pair {
   float score = 0.0F;
   std::uint32_t left = 0, right = 0, length = 0;  // `length` of both together tells whether it is still so
 
   // The largest comes first: the highest score, then the leftmost.
-  bool operator<(const Candidate& other) const {
-    return score != other.score ? score < other.score : left > other.left;
-  }
+  bool operator<(const Pair& other) const { return score != other.score ? score < other.score : left > other.left; }
 };
 
 }  // namespace
@@ -77,14 +75,14 @@ void ScoreModel::encode(std::string_view word, std::vector<WordToken>& out) cons
   for (std::uint32_t at = 0; at < word.size();) {
     const auto length = static_cast<std::uint32_t>(character_at(word, at).length);
     const auto index = static_cast<std::uint32_t>(symbols.size());
-    symbols.push_back({at, length, index == 0 ? none : index - 1, index + 1});
+    symbols.push_back({at, length, index == 0 ? no_symbol : index - 1, index + 1});
     at += length;
   }
   if (symbols.empty()) return;
-  symbols.back().next = none;
-  std::priority_queue<Candidate> queue;
+  symbols.back().next = no_symbol;
+  std::priority_queue<Pair> queue;
   const auto offer = [&](std::uint32_t left, std::uint32_t right) {
-    if (left == none || right == none) return;
+    if (left == no_symbol || right == no_symbol) return;
     const std::uint32_t length = symbols[left].length + symbols[right].length;
     if (length > longest_) return;
     const auto found = ids_.find(word.substr(symbols[left].begin, length));
@@ -93,7 +91,7 @@ void ScoreModel::encode(std::string_view word, std::vector<WordToken>& out) cons
   };
   for (std::uint32_t i = 0; i + 1 < symbols.size(); ++i) offer(i, i + 1);
   while (!queue.empty()) {
-    const Candidate best = queue.top();
+    const Pair best = queue.top();
     queue.pop();
     Symbol& left = symbols[best.left];
     Symbol& right = symbols[best.right];
@@ -101,11 +99,11 @@ void ScoreModel::encode(std::string_view word, std::vector<WordToken>& out) cons
     left.length = best.length;
     right.length = 0;
     left.next = right.next;
-    if (right.next != none) symbols[right.next].previous = best.left;
+    if (right.next != no_symbol) symbols[right.next].previous = best.left;
     offer(left.previous, best.left);
     offer(best.left, left.next);
   }
-  for (std::uint32_t i = 0; i != none; i = symbols[i].next) {
+  for (std::uint32_t i = 0; i != no_symbol; i = symbols[i].next) {
     const Symbol& symbol = symbols[i];
     const auto found = ids_.find(word.substr(symbol.begin, symbol.length));
     if (found != ids_.end()) {

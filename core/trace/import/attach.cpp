@@ -9,7 +9,6 @@
 namespace moescope {
 namespace {
 
-constexpr std::size_t vocabulary_limit = 1'000'000;
 constexpr const char* advice = "Give the model that the trace was recorded on";
 
 // Rows that count 0, 1, 2 … in a model that has dense layers between are positions.
@@ -54,7 +53,7 @@ Expected<Trace> attach_model(Trace trace, const ImportOptions& options) {
     std::set<std::int32_t> ids;
     for (const auto& segment : trace.segments) {
       for (const std::int32_t id : segment->token_ids.values) {
-        if (ids.size() < vocabulary_limit && id >= 0) ids.insert(id);
+        if (ids.size() < token_texts_limit && id >= 0) ids.insert(id);
       }
     }
     for (const std::int32_t id : ids) {

@@ -2,12 +2,17 @@
 // MoEScope's own traces and by the workbench. Pure, any thread.
 #pragma once
 
+#include <cstddef>
+
 #include "core/base/error.h"
 #include "core/base/export.h"
 #include "core/trace/import/importer.h"
 #include "core/trace/trace.h"
 
 namespace moescope {
+
+// Different token ids for which texts are looked up; beyond any vocabulary.
+constexpr std::size_t token_texts_limit = 1'000'000;
 
 // The trace with what the options know of its model. Columns are shared, not copied. Layers are set where the trace
 // only numbered its rows. Error (input) when the model cannot be the trace's: other experts or too few layers.

@@ -19,7 +19,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t folder_files_limit = 2000;
 constexpr std::size_t segment_values = std::size_t{1} << 24U;  // ids or logits of one segment
-constexpr std::size_t vocabulary_limit = 1'000'000;
 
 std::vector<Importer>& table() {
   static std::vector<Importer> all;
@@ -218,7 +217,7 @@ Expected<void> each_segment(const NormalTrace& trace, const WorkContext& work, s
     work.report("Arranging tokens", 0.5 + 0.5 * static_cast<double>(first) / static_cast<double>(trace.tokens()));
     auto segment = trace.segment(first, std::min(step, trace.tokens() - first));
     if (!segment) return fail(segment.error());
-    if (ids != nullptr && ids->size() < vocabulary_limit) {
+    if (ids != nullptr && ids->size() < token_texts_limit) {
       ids->insert((*segment)->token_ids.values.begin(), (*segment)->token_ids.values.end());
     }
     if (auto used = use(std::move(*segment)); !used) return used;

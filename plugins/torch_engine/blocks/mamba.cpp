@@ -7,14 +7,10 @@
 
 #include "plugins/torch_engine/blocks/kernels.h"
 #include "plugins/torch_engine/blocks/norm.h"
+#include "plugins/torch_engine/blocks/projection.h"
 
 namespace moescope::blocks {
 namespace {
-
-at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  const at::Tensor out = at::matmul(x, weight.t()).to(at::kFloat);
-  return bias.defined() ? out + bias.to(at::kFloat) : out;
-}
 
 // silu of the causal convolution of each channel: u [tokens, M], taps [M, c].
 at::Tensor convolved(const at::Tensor& u, const MambaWeights& w, const PackedSequences& sequences) {
@@ -89,16 +85,16 @@ at::Tensor scanned(const Scan& s, const PackedSequences& sequences, const Interr
 at::Tensor mamba_mixer(const at::Tensor& x, const MambaWeights& w, double norm_epsilon,
                        const PackedSequences& sequences, const Interrupt& interrupt, MambaCache* cache) {
   const std::int64_t inner = w.a_log.size(0), states = w.a_log.size(1), rank = w.dt.size(1);
-  const at::Tensor both = product(x, w.in, w.in_bias);
+  const at::Tensor both = project(x, w.in, w.in_bias);
   if (interrupt) interrupt();
   const at::Tensor u =
       cache ? convolved_after(*cache, both.narrow(1, 0, inner), w) : convolved(both.narrow(1, 0, inner), w, sequences);
-  const at::Tensor parts = product(u.to(x.scalar_type()), w.x, {});
+  const at::Tensor parts = project(u.to(x.scalar_type()), w.x, {});
   const at::Tensor step = rms_norm(parts.narrow(1, 0, rank).contiguous(), w.dt_norm, norm_epsilon);
   Scan scan;
   const auto ready = [](const at::Tensor& t) { return t.to(at::kCPU, at::kFloat).contiguous(); };
   scan.u = ready(u);
-  scan.delta = ready(at::softplus(product(step.to(x.scalar_type()), w.dt, w.dt_bias)));
+  scan.delta = ready(at::softplus(project(step.to(x.scalar_type()), w.dt, w.dt_bias)));
   scan.b = ready(rms_norm(parts.narrow(1, rank, states).contiguous(), w.b_norm, norm_epsilon));
   scan.c = ready(rms_norm(parts.narrow(1, rank + states, states).contiguous(), w.c_norm, norm_epsilon));
   scan.a = ready(at::neg(at::exp(w.a_log)));
@@ -107,7 +103,7 @@ at::Tensor mamba_mixer(const at::Tensor& x, const MambaWeights& w, double norm_e
   const at::Tensor y = scanned(scan, sequences, interrupt, cache ? cache->state : at::Tensor()).to(x.device());
   const at::Tensor gated = y * at::silu(both.narrow(1, inner, inner));
   if (interrupt) interrupt();
-  return product(gated.to(x.scalar_type()), w.out, w.out_bias);
+  return project(gated.to(x.scalar_type()), w.out, w.out_bias);
 }
 
 }  // namespace moescope::blocks

@@ -7,7 +7,7 @@
 #include "tests/app/cli/program.h"
 #include "tests/app/cli/small_trace.h"
 
-namespace moescope::test {
+namespace moescope::test::analyze_test {
 namespace {
 
 using testing::AllOf;
@@ -70,4 +70,4 @@ TEST(CliAnalyzeList, NamesEveryAnalysisWithItsParameters) {
 }
 
 }  // namespace
-}  // namespace moescope::test
+}  // namespace moescope::test::analyze_test

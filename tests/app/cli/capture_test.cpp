@@ -8,7 +8,7 @@
 #include "core/trace/trace_file.h"
 #include "tests/app/cli/program.h"
 
-namespace moescope::test {
+namespace moescope::test::capture_test {
 namespace {
 
 using testing::AllOf;
@@ -151,4 +151,4 @@ TEST(CliWeights, OfACheckpointAreAnalysed) {
 }
 
 }  // namespace
-}  // namespace moescope::test
+}  // namespace moescope::test::capture_test

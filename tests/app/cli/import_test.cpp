@@ -6,7 +6,7 @@
 #include "tests/app/cli/program.h"
 #include "tests/app/cli/small_trace.h"
 
-namespace moescope::test {
+namespace moescope::test::import_test {
 namespace {
 
 using testing::AllOf;
@@ -107,4 +107,4 @@ TEST(CliCaptureServer, ASilentAddressIsOneClearError) {
 }
 
 }  // namespace
-}  // namespace moescope::test
+}  // namespace moescope::test::import_test

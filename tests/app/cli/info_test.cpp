@@ -9,7 +9,7 @@
 #include "tests/app/cli/program.h"
 #include "tests/app/cli/small_trace.h"
 
-namespace moescope::test {
+namespace moescope::test::info_test {
 namespace {
 
 using testing::AllOf;
@@ -76,4 +76,4 @@ TEST(CliInfo, EachOfTenBrokenInputsGivesOneClearErrorAndExitCodeTwo) {
 }
 
 }  // namespace
-}  // namespace moescope::test
+}  // namespace moescope::test::info_test

@@ -4,7 +4,7 @@
 #include "tests/app/cli/program.h"
 #include "tests/app/cli/small_trace.h"
 
-namespace moescope::test {
+namespace moescope::test::report_test {
 namespace {
 
 using testing::AllOf;
@@ -41,4 +41,4 @@ TEST_F(CliReport, WrongSectionsSuffixesAndFilesAreRefused) {
 }
 
 }  // namespace
-}  // namespace moescope::test
+}  // namespace moescope::test::report_test

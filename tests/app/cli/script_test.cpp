@@ -7,7 +7,7 @@
 #include "tests/app/cli/program.h"
 #include "tests/app/cli/small_trace.h"
 
-namespace moescope::test {
+namespace moescope::test::script_test {
 namespace {
 
 using testing::HasSubstr;
@@ -39,4 +39,4 @@ TEST(CliScript, FailedLinesAreToldAndCounted) {
 }
 
 }  // namespace
-}  // namespace moescope::test
+}  // namespace moescope::test::script_test

@@ -6,7 +6,7 @@
 #include "tests/app/cli/program.h"
 #include "tests/app/cli/small_trace.h"
 
-namespace moescope::test {
+namespace moescope::test::session_test {
 namespace {
 
 using testing::AllOf;
@@ -56,4 +56,4 @@ TEST(CliSession, ABadSourceIsToldAndTheSessionStillHasTheGoodOnes) {
 }
 
 }  // namespace
-}  // namespace moescope::test
+}  // namespace moescope::test::session_test

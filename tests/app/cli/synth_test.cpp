@@ -4,7 +4,7 @@
 #include "core/model/checkpoint.h"
 #include "tests/app/cli/program.h"
 
-namespace moescope::test {
+namespace moescope::test::synth_test {
 namespace {
 
 using testing::HasSubstr;
@@ -81,4 +81,4 @@ TEST(CliSynth, ATraceIsMadeMeasuredAndComparedWithAnother) {
 }
 
 }  // namespace
-}  // namespace moescope::test
+}  // namespace moescope::test::synth_test

@@ -5,7 +5,7 @@
 
 #include "tests/app/cli/program.h"
 
-namespace moescope::test {
+namespace moescope::test::tokenize_test {
 namespace {
 
 using testing::HasSubstr;
@@ -68,4 +68,4 @@ TEST(CliTokenize, OneSourceMustBeNamed) {
 }
 
 }  // namespace
-}  // namespace moescope::test
+}  // namespace moescope::test::tokenize_test

@@ -4,7 +4,7 @@
 #include "core/base/version.h"
 #include "tests/app/cli/program.h"
 
-namespace moescope::test {
+namespace moescope::test::usage_test {
 namespace {
 
 using testing::AllOf;
@@ -32,4 +32,4 @@ TEST(Cli, WrongUsageIsExitCodeOneWithOneMessage) {
 }
 
 }  // namespace
-}  // namespace moescope::test
+}  // namespace moescope::test::usage_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace moescope {
+namespace moescope::arguments_test {
 namespace {
 
 TEST(Arguments, FilesAndOptionsInAnyOrder) {
@@ -31,4 +31,4 @@ TEST(Arguments, WrongOnesAreUsageErrorsThatNameThem) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::arguments_test

@@ -18,7 +18,7 @@
 #include "tests/app/broken_inputs/broken_inputs.h"
 #include "tests/core/workbench/kill_loop.h"
 
-namespace moescope {
+namespace moescope::drive_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -161,4 +161,4 @@ TEST(DesktopDriven, KillingTheDesktopLosesNoFinishedAction) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::drive_test

@@ -13,7 +13,7 @@
 #include "core/trace/trace_builder.h"
 #include "core/trace/trace_file.h"
 
-namespace moescope {
+namespace moescope::program_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -111,4 +111,4 @@ TEST_F(Program, TheTimeOfTheFirstFrameIsPrinted) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::program_test

@@ -9,7 +9,7 @@
 #include "core/analysis/pairs.h"
 #include "tests/core/analysis/planted.h"
 
-namespace moescope {
+namespace moescope::affinity_test {
 namespace {
 
 using planted::Plan;
@@ -290,4 +290,4 @@ TEST(Affinity, FewDrawsAreRefused) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::affinity_test

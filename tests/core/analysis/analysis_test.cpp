@@ -5,7 +5,7 @@
 
 #include "tests/core/analysis/planted.h"
 
-namespace moescope {
+namespace moescope::analysis_test {
 namespace {
 
 Trace small_trace() {
@@ -97,4 +97,4 @@ TEST(RunAnalysis, ACancelledRunIsCancelled) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::analysis_test

@@ -15,7 +15,7 @@
 #include "core/io/safetensors_writer.h"
 #include "core/model/weight_slice.h"
 
-namespace moescope {
+namespace moescope::checkpoint_analysis_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -186,4 +186,4 @@ TEST_F(CheckpointAnalysisTest, LayersWithoutExpertsAreRefused) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::checkpoint_analysis_test

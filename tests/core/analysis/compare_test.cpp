@@ -8,7 +8,7 @@
 
 #include "tests/core/analysis/planted.h"
 
-namespace moescope {
+namespace moescope::compare_test {
 namespace {
 
 using planted::Plan;
@@ -159,4 +159,4 @@ TEST(Compare, TracesWithNothingInCommonAreRefused) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::compare_test

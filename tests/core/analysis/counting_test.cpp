@@ -9,7 +9,7 @@
 #include "core/analysis/kernels/simd.h"
 #include "tests/core/analysis/planted.h"
 
-namespace moescope {
+namespace moescope::counting_test {
 namespace {
 
 using kernels::LoadCounts;
@@ -294,4 +294,4 @@ TEST_P(CountingTest, ACancelStopsTheCount) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::counting_test

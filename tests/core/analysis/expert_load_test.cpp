@@ -5,7 +5,7 @@
 
 #include "tests/core/analysis/planted.h"
 
-namespace moescope {
+namespace moescope::expert_load_test {
 namespace {
 
 using planted::Plan;
@@ -194,4 +194,4 @@ TEST(ExpertLoad, CountsOnlyTracesGiveLoad) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::expert_load_test

@@ -6,7 +6,7 @@
 
 #include "tests/core/analysis/planted.h"
 
-namespace moescope {
+namespace moescope::profile_test {
 namespace {
 
 using planted::Plan;
@@ -191,4 +191,4 @@ TEST(RouteGraph, ThresholdLimitAndRangeKeepWhatTheySay) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::profile_test

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-namespace moescope {
+namespace moescope::result_test {
 namespace {
 
 Result rich_result() {
@@ -99,4 +99,4 @@ TEST(Result, PartsAreFoundByName) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::result_test

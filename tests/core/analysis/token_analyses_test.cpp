@@ -6,7 +6,7 @@
 
 #include "tests/core/analysis/planted.h"
 
-namespace moescope {
+namespace moescope::token_analyses_test {
 namespace {
 
 using planted::Plan;
@@ -156,4 +156,4 @@ TEST(TokenRoutes, GivesExpertWeightMarginAndLossOfAStretch) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::token_analyses_test

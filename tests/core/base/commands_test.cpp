@@ -5,7 +5,7 @@
 
 #include <stdexcept>
 
-namespace moescope {
+namespace moescope::commands_test {
 namespace {
 
 CommandSpec command(std::string id, std::string title, std::string shortcut = {}) {
@@ -76,4 +76,4 @@ TEST(CommandRegistry, SearchPutsTitlesBeforeIdsAndNeedsEveryWord) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::commands_test

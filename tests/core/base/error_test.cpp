@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace moescope {
+namespace moescope::error_test {
 namespace {
 
 TEST(Error, TextNamesWhatWhereAndWhatToDo) {
@@ -27,4 +27,4 @@ TEST(Error, KindNamesComeBack) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::error_test

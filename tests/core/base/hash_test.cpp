@@ -6,7 +6,7 @@
 #include <fstream>
 #include <vector>
 
-namespace moescope {
+namespace moescope::hash_test {
 namespace {
 
 TEST(Hash, IsTheKnownXxh3Value) {
@@ -47,4 +47,4 @@ TEST(Hash, FingerprintOfLargeBytesSeesBothEndsAndTheSize) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::hash_test

@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <thread>
 
-namespace moescope {
+namespace moescope::jobs_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -217,4 +217,4 @@ TEST(MainQueue, AWakeThatComesAfterTheQueueEndedDoesNothing) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::jobs_test

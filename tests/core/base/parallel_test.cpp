@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-namespace moescope {
+namespace moescope::parallel_test {
 namespace {
 
 class ParallelFor : public testing::Test {
@@ -76,4 +76,4 @@ TEST_F(ParallelFor, ProgressComesFromTheCallersThreadAndEndsAtItsPart) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::parallel_test

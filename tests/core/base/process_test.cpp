@@ -4,7 +4,7 @@
 
 #include <csignal>
 
-namespace moescope {
+namespace moescope::process_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -52,4 +52,4 @@ TEST(Process, KnowsItsOwnFoldersAndMemory) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::process_test

@@ -6,7 +6,7 @@
 #include "core/engine/engine.h"
 #include "core/engine/worker_protocol.h"
 
-namespace moescope {
+namespace moescope::engine_json_test {
 namespace {
 
 RunRequest full_request() {
@@ -83,4 +83,4 @@ TEST(RecordOptions, SizeOfATokenCountsWhatIsAskedFor) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::engine_json_test

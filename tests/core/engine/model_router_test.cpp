@@ -8,7 +8,7 @@
 #include <limits>
 #include <random>
 
-namespace moescope {
+namespace moescope::model_router_test {
 namespace {
 
 using testing::ElementsAre;
@@ -158,4 +158,4 @@ TEST(ModelRouter, GroupedChoiceEqualsSortingByHand) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::model_router_test

@@ -8,7 +8,7 @@
 #include <numeric>
 #include <random>
 
-namespace moescope {
+namespace moescope::routers_test {
 namespace {
 
 using nlohmann::json;
@@ -258,4 +258,4 @@ TEST(Routers, BadParametersAreNamed) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::routers_test

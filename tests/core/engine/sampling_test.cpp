@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-namespace moescope {
+namespace moescope::sampling_test {
 namespace {
 
 const std::vector<float> logits{std::log(0.1F), std::log(0.5F), std::log(0.3F), std::log(0.1F)};
@@ -48,4 +48,4 @@ TEST(TokenSampler, ALowTemperatureSharpens) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::sampling_test

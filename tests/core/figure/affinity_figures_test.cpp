@@ -10,7 +10,7 @@
 #include "core/figure/series_figure.h"
 #include "tests/core/figure/figure_fixture.h"
 
-namespace moescope {
+namespace moescope::affinity_figures_test {
 namespace {
 
 using Measure = AffinityMatrixOptions::Measure;
@@ -151,4 +151,4 @@ TEST(AffinityStrengthFigure, ShowsTheNullBandAndMarksTheSelectedRow) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::affinity_figures_test

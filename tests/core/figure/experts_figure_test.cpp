@@ -7,7 +7,7 @@
 
 #include "tests/core/figure/figure_fixture.h"
 
-namespace moescope {
+namespace moescope::experts_figure_test {
 namespace {
 
 using Measure = ExpertsOptions::Measure;
@@ -138,4 +138,4 @@ TEST(ExpertsFigure, AResultWithoutLoadOrWithBrokenArraysSaysSo) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::experts_figure_test

@@ -8,7 +8,7 @@
 #include "core/figure/utf8.h"
 #include "tests/core/figure/figure_fixture.h"
 
-namespace moescope {
+namespace moescope::palette_test {
 namespace {
 
 double contrast(Rgb a, Rgb b) {
@@ -129,4 +129,4 @@ TEST(Svg, TextOfTokensCannotBecomeMarkup) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::palette_test

@@ -6,7 +6,7 @@
 #include "core/figure/routes_layout.h"
 #include "core/figure/scene.h"
 
-namespace moescope {
+namespace moescope::routes_scene_test {
 namespace {
 
 // Three rows of four experts; expert e leads to expert (e + 1) % 4 with most of its tokens.
@@ -153,4 +153,4 @@ TEST(CircularOrder, IsAPermutationAndFollowsPlantedLinks) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::routes_scene_test

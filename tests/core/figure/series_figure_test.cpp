@@ -9,7 +9,7 @@
 #include "core/figure/layer_bars_figure.h"
 #include "tests/core/figure/figure_fixture.h"
 
-namespace moescope {
+namespace moescope::series_figure_test {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
@@ -174,4 +174,4 @@ TEST(LayerBarsFigure, HoldsManyExperts) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::series_figure_test

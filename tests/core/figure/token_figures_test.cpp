@@ -8,7 +8,7 @@
 #include "core/figure/utf8.h"
 #include "tests/core/figure/figure_fixture.h"
 
-namespace moescope {
+namespace moescope::token_figures_test {
 namespace {
 
 TEST(TokenStripFigure, ColumnsAreAsWideAsTheirTokenAndPickTheTokenOfTheTrace) {
@@ -136,4 +136,4 @@ TEST(BeforeAfterFigure, EachSideSumsToOne) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::token_figures_test

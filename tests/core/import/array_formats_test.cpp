@@ -8,7 +8,7 @@
 #include "tests/core/io/gguf_bytes.h"
 #include "tests/core/io/zip_bytes.h"
 
-namespace moescope {
+namespace moescope::array_formats_test {
 namespace {
 
 using testing::base64_text;
@@ -257,4 +257,4 @@ TEST(Importers, OwnTracesComeBackAndImportsAreWritten) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::array_formats_test

@@ -8,7 +8,7 @@
 #include "core/analysis/analysis.h"
 #include "tests/core/import/import_fixture.h"
 
-namespace moescope {
+namespace moescope::bigmoeonedge_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -88,4 +88,4 @@ TEST(BigMoeOnEdge, RecordedRunOfQwen3) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::bigmoeonedge_test

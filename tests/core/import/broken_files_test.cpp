@@ -14,7 +14,7 @@
 #include "core/trace/trace_file.h"
 #include "tests/core/io/temporary_folder.h"
 
-namespace moescope {
+namespace moescope::broken_files_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -104,4 +104,4 @@ TEST_F(BrokenFiles, ReadAsWhatTheyAreNot) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::broken_files_test

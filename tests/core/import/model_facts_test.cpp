@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace moescope {
+namespace moescope::model_facts_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -46,4 +46,4 @@ TEST(ModelFacts, DenseModelsAndBadNumbersAreRefused) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::model_facts_test

@@ -9,7 +9,7 @@
 #include "core/trace/import/formats/format_tools.h"
 #include "tests/core/import/import_fixture.h"
 
-namespace moescope {
+namespace moescope::normalise_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -320,4 +320,4 @@ TEST(Normalise, NothingRecordedIsRefused) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::normalise_test

@@ -6,7 +6,7 @@
 
 #include "tests/core/import/import_fixture.h"
 
-namespace moescope {
+namespace moescope::text_formats_test {
 namespace {
 
 using testing::counts_at;
@@ -202,4 +202,4 @@ TEST(Importers, FilesOfSeveralFormatsAreNotMixed) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::text_formats_test

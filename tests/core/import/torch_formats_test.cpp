@@ -5,7 +5,7 @@
 #include "tests/core/import/import_fixture.h"
 #include "tests/core/import/torch_bytes.h"
 
-namespace moescope {
+namespace moescope::torch_formats_test {
 namespace {
 
 using testing::counts_at;
@@ -197,4 +197,4 @@ TEST(MoeLrc, RawLogitsOfALayer) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::torch_formats_test

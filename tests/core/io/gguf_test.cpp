@@ -6,7 +6,7 @@
 #include "tests/core/io/gguf_bytes.h"
 #include "tests/core/io/temporary_folder.h"
 
-namespace moescope {
+namespace moescope::gguf_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -332,4 +332,4 @@ TEST_F(SplitGguf, MissingWrongAndRepeatedPartsAreNamed) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::gguf_test

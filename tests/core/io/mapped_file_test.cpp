@@ -11,7 +11,7 @@
 
 #include "tests/core/io/temporary_folder.h"
 
-namespace moescope {
+namespace moescope::mapped_file_test {
 namespace {
 
 using testing::TemporaryFolder;
@@ -115,4 +115,4 @@ TEST(MappedFileDeathTest, FaultsThatAreNotOursStillEndTheProcess) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::mapped_file_test

@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-namespace moescope {
+namespace moescope::npy_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -83,4 +83,4 @@ TEST(Npy, WritesHeadersThatItReads) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::npy_test

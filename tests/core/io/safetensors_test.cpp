@@ -8,7 +8,7 @@
 #include "core/base/hash.h"
 #include "tests/core/io/temporary_folder.h"
 
-namespace moescope {
+namespace moescope::safetensors_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -269,4 +269,4 @@ TEST_F(Safetensors, TypeNamesComeBack) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::safetensors_test

@@ -8,7 +8,7 @@
 #include "core/io/safetensors.h"
 #include "tests/core/io/temporary_folder.h"
 
-namespace moescope {
+namespace moescope::safetensors_writer_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -122,4 +122,4 @@ TEST(OutputFile, WholeFilesComeBackAndLimitsHold) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::safetensors_writer_test

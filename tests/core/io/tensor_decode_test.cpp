@@ -12,7 +12,7 @@
 
 // The expected values follow the table of the format element by element: which bits an element has, then one formula.
 // They share nothing with the decoders, which work block by block.
-namespace moescope {
+namespace moescope::tensor_decode_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -302,4 +302,4 @@ TEST(TensorDecode, BlockTypesHaveWholeBlocksInEveryRow) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::tensor_decode_test

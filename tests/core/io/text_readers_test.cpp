@@ -4,7 +4,7 @@
 #include "core/io/base64.h"
 #include "core/io/csv.h"
 
-namespace moescope {
+namespace moescope::text_readers_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -64,4 +64,4 @@ TEST(Base64, RefusesWhatCannotBe) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::text_readers_test

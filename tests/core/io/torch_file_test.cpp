@@ -9,7 +9,7 @@
 #include "tests/core/io/zip_bytes.h"
 
 // The .pt files in tests/data/torch were written by torch.save and torch.jit.save of PyTorch 1.13.
-namespace moescope {
+namespace moescope::torch_file_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -174,4 +174,4 @@ TEST(TorchFile, RecordsMustHoldTheirTensors) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::torch_file_test

@@ -8,7 +8,7 @@
 #include <initializer_list>
 #include <string>
 
-namespace moescope {
+namespace moescope::unpickler_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -276,4 +276,4 @@ TEST(Unpickler, RepeatedCallsThatCopyAreBounded) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::unpickler_test

@@ -8,7 +8,7 @@
 #include "core/io/json_text.h"
 #include "tests/core/io/temporary_folder.h"
 
-namespace moescope {
+namespace moescope::weight_set_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -163,4 +163,4 @@ TEST(JsonText, DuplicatesDepthAndBadTextAreRefused) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::weight_set_test

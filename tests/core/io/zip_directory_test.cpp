@@ -6,7 +6,7 @@
 #include "tests/core/io/temporary_folder.h"
 #include "tests/core/io/zip_bytes.h"
 
-namespace moescope {
+namespace moescope::zip_directory_test {
 namespace {
 
 using testing::deflated_part;
@@ -200,4 +200,4 @@ TEST_F(Zip, InflatedBytesMustBeWhatTheDirectorySays) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::zip_directory_test

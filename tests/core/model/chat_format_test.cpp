@@ -5,7 +5,7 @@
 
 #include <set>
 
-namespace moescope {
+namespace moescope::chat_format_test {
 namespace {
 
 TEST(ChatFormat, RawLeavesTheTextAlone) {
@@ -36,4 +36,4 @@ TEST(ChatFormat, AnUnknownOneListsTheKnown) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::chat_format_test

@@ -9,7 +9,7 @@
 
 #include "tests/core/model/checkpoint_files.h"
 
-namespace moescope {
+namespace moescope::checkpoint_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -220,4 +220,4 @@ TEST_F(CheckpointTest, AFileThatShrinksWhileOpenIsAFault) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::checkpoint_test

@@ -12,7 +12,7 @@
 #include "core/model/checkpoint.h"
 #include "core/model/synth.h"
 
-namespace moescope {
+namespace moescope::families_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -223,4 +223,4 @@ TEST_F(FamiliesTest, WindowsFollowTheConfig) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::families_test

@@ -9,7 +9,7 @@
 #include "tests/core/io/gguf_bytes.h"
 #include "tests/core/io/temporary_folder.h"
 
-namespace moescope {
+namespace moescope::gguf_checkpoint_test {
 namespace {
 
 using testing::GgufBytes;
@@ -343,4 +343,4 @@ TEST_F(GgufCheckpoint, GptOssIsTheSameModelAsTheSafetensorsItIsMadeFrom) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::gguf_checkpoint_test

@@ -11,7 +11,7 @@
 #include "tests/core/io/temporary_folder.h"
 
 // GGUF vocabularies made from the tokenizer.json files of the golden data must give the golden ids, texts and places.
-namespace moescope {
+namespace moescope::gguf_vocabulary_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -252,4 +252,4 @@ TEST_F(GgufPieces, NoneMeansThatThereIsNoVocabulary) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::gguf_vocabulary_test

@@ -4,7 +4,7 @@
 
 #include "core/model/weight_names.h"
 
-namespace moescope {
+namespace moescope::model_spec_test {
 namespace {
 
 TEST(ModelSpec, TensorNamesFillInLayerAndExpert) {
@@ -39,4 +39,4 @@ TEST(ModelSpec, CountsOlmoeParametersAsPublished) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::model_spec_test

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-namespace moescope {
+namespace moescope::rope_test {
 namespace {
 
 TEST(Rope, MagnitudesOfYarnAreThoseOfTheReference) {
@@ -114,4 +114,4 @@ TEST(Rope, DynamicScalingStretchesThetaOnlyBeyondTheModelsLength) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::rope_test

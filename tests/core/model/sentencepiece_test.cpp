@@ -9,7 +9,7 @@
 
 // The models were trained with spm_train of SentencePiece 0.1.97; ids and texts are what its spm_encode and spm_decode
 // print. pieces_bpe.model has byte pieces, two user-defined pieces and a control piece <|tool|>.
-namespace moescope {
+namespace moescope::sentencepiece_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -168,4 +168,4 @@ TEST(SentencePiece, ATableThatPointsOutsideItselfIsRefused) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::sentencepiece_test

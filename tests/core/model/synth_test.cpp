@@ -10,7 +10,7 @@
 
 #include "core/model/checkpoint.h"
 
-namespace moescope {
+namespace moescope::synth_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -136,4 +136,4 @@ TEST_F(SynthTest, CopiesATokenizer) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::synth_test

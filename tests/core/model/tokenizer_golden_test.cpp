@@ -5,7 +5,7 @@
 
 #include "core/model/tokenizer.h"
 
-namespace moescope {
+namespace moescope::tokenizer_golden_test {
 namespace {
 
 std::string data(const std::string& name) {
@@ -59,4 +59,4 @@ INSTANTIATE_TEST_SUITE_P(Styles, GoldenTokenizer, testing::Values("gpt2", "qwen"
                          [](const auto& style) { return style.param; });
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::tokenizer_golden_test

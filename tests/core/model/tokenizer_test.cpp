@@ -9,7 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-namespace moescope {
+namespace moescope::tokenizer_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -230,4 +230,4 @@ TEST(Tokenizer, DeeplyNestedJsonIsRefusedBeforeItIsParsed) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::tokenizer_test

@@ -8,7 +8,7 @@
 #include "tests/core/io/temporary_folder.h"
 #include "tests/core/io/zip_bytes.h"
 
-namespace moescope {
+namespace moescope::torch_checkpoint_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -104,4 +104,4 @@ TEST_F(TorchCheckpoint, AFileThatWouldRunSomethingIsRefused) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::torch_checkpoint_test

@@ -12,7 +12,7 @@
 #include "core/figure/number_format.h"
 #include "core/trace/trace_builder.h"
 
-namespace moescope {
+namespace moescope::report_test {
 namespace {
 
 // Six rows of sixteen experts, top 2, twelve sequences of `length` tokens in three domains. Expert 4 of row 3 likes
@@ -288,4 +288,4 @@ TEST(ReportHtml, TheSameInputGivesTheSameBytes) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::report_test

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-namespace moescope {
+namespace moescope::result_pack_test {
 namespace {
 
 Result some_result() {
@@ -44,4 +44,4 @@ TEST(ResultPack, DamagedBytesAreAnErrorAtEveryPlace) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::result_pack_test

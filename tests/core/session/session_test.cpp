@@ -4,7 +4,7 @@
 
 #include "tests/core/session/session_fixture.h"
 
-namespace moescope {
+namespace moescope::session_test {
 namespace {
 
 using testing::HasSubstr;
@@ -327,4 +327,4 @@ TEST_F(SessionTest, ExportHasEverything) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::session_test

@@ -9,7 +9,7 @@
 #include "core/trace/trace_builder.h"
 #include "tests/core/trace/random_trace.h"
 
-namespace moescope {
+namespace moescope::filter_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -289,4 +289,4 @@ TEST(FilterTerms, ListWhatTheTraceHas) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::filter_test

@@ -8,7 +8,7 @@
 
 #include "core/trace/trace_file.h"
 
-namespace moescope {
+namespace moescope::synth_trace_test {
 namespace {
 
 SynthTraceOptions small() {
@@ -111,4 +111,4 @@ TEST(SynthTrace, SizesThatMakeNoTraceAreRefused) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::synth_trace_test

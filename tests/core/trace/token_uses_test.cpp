@@ -11,7 +11,7 @@
 #include "core/trace/trace_builder.h"
 #include "tests/core/trace/random_trace.h"
 
-namespace moescope {
+namespace moescope::token_uses_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -106,4 +106,4 @@ TEST(TokenUses, ErrorsSayWhatIsThere) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::token_uses_test

@@ -6,7 +6,7 @@
 #include <array>
 #include <cmath>
 
-namespace moescope {
+namespace moescope::trace_builder_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -131,4 +131,4 @@ TEST(FloatColumn, WidensEveryType) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::trace_builder_test

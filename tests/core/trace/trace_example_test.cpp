@@ -13,7 +13,7 @@
 #include "tests/core/io/temporary_folder.h"
 #include "tests/core/trace/random_trace.h"
 
-namespace moescope {
+namespace moescope::trace_example_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -105,4 +105,4 @@ TEST(Help, NamesEveryPartOfTheFormatAndEveryTerm) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::trace_example_test

@@ -6,7 +6,7 @@
 
 #include "tests/core/trace/trace_file_fixture.h"
 
-namespace moescope {
+namespace moescope::trace_file_columns_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -116,4 +116,4 @@ TEST_F(TraceFile, TagsMayHaveMoreCodesThanNames) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::trace_file_columns_test

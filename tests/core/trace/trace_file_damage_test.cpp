@@ -7,7 +7,7 @@
 #include "tests/core/trace/random_trace.h"
 #include "tests/core/trace/trace_file_fixture.h"
 
-namespace moescope {
+namespace moescope::trace_file_damage_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -118,4 +118,4 @@ TEST_F(TraceFile, ContradictionsAreNamed) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::trace_file_damage_test

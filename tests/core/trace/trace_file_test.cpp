@@ -11,7 +11,7 @@
 #include "tests/core/trace/random_trace.h"
 #include "tests/core/trace/trace_file_fixture.h"
 
-namespace moescope {
+namespace moescope::trace_file_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -170,4 +170,4 @@ TEST_F(TraceFile, HashFollowsTheBytes) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::trace_file_test

@@ -8,7 +8,7 @@
 #include "core/trace/trace_builder.h"
 #include "tests/core/trace/trace_file_fixture.h"
 
-namespace moescope {
+namespace moescope::trace_metadata_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -99,4 +99,4 @@ TEST_F(TraceFile, MetadataThatIsNotUnderstoodIsWrittenAgain) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::trace_metadata_test

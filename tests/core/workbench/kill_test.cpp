@@ -13,7 +13,7 @@
 #include "core/workbench/workbench.h"
 #include "tests/core/workbench/kill_loop.h"
 
-namespace moescope {
+namespace moescope::kill_test {
 namespace {
 
 // The child of the test below: this program again, told to run this one "test".
@@ -43,4 +43,4 @@ TEST(KillTest, NothingFinishedIsLost) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::kill_test

@@ -3,7 +3,7 @@
 #include "core/io/npy.h"
 #include "tests/core/workbench/workbench_fixture.h"
 
-namespace moescope {
+namespace moescope::workbench_import_test {
 namespace {
 
 using testing::HasSubstr;
@@ -72,4 +72,4 @@ TEST_F(WorkbenchImportTest, WhatNothingFitsSaysWhatWasLookedFor) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::workbench_import_test

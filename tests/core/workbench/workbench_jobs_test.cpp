@@ -8,7 +8,7 @@
 #include "core/workbench/workbench.h"
 #include "tests/core/workbench/workbench_fixture.h"
 
-namespace moescope {
+namespace moescope::workbench_jobs_test {
 namespace {
 
 using testing::HasSubstr;
@@ -300,4 +300,4 @@ TEST_F(RunTest, ACaptureRefusesBadInput) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::workbench_jobs_test

@@ -4,7 +4,7 @@
 #include "core/workbench/workbench.h"
 #include "tests/core/workbench/workbench_fixture.h"
 
-namespace moescope {
+namespace moescope::workbench_session_test {
 namespace {
 
 using testing::HasSubstr;
@@ -133,4 +133,4 @@ TEST_F(WorkbenchTest, WorksWithoutASettingsFolder) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::workbench_session_test

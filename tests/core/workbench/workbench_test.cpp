@@ -7,7 +7,7 @@
 #include "core/workbench/script.h"
 #include "tests/core/workbench/workbench_fixture.h"
 
-namespace moescope {
+namespace moescope::workbench_test {
 namespace {
 
 using testing::HasSubstr;
@@ -177,4 +177,4 @@ TEST_F(WorkbenchTest, AScriptGetsAReplyPerLine) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::workbench_test

@@ -13,7 +13,7 @@
 #include "tests/core/io/temporary_folder.h"
 #include "tests/plugins/serving_client/replay_server.h"
 
-namespace moescope {
+namespace moescope::serving_client_test {
 namespace {
 
 using serving::HttpServingClient;
@@ -195,4 +195,4 @@ TEST_F(ServingClientTest, WhatIsNoServerIsRefused) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::serving_client_test

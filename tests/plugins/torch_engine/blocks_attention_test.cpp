@@ -9,7 +9,7 @@
 #include "plugins/torch_engine/blocks/norm.h"
 #include "tests/plugins/torch_engine/blocks_test_tools.h"
 
-namespace moescope::blocks {
+namespace moescope::blocks::blocks_attention_test {
 namespace {
 
 using blocks_test::attention_of;
@@ -286,4 +286,4 @@ TEST(AttentionKinds, RotationOfOneHeadIsTheWorkedExample) {
 }
 
 }  // namespace
-}  // namespace moescope::blocks
+}  // namespace moescope::blocks::blocks_attention_test

@@ -6,7 +6,7 @@
 #include "plugins/torch_engine/blocks/norm.h"
 #include "tests/plugins/torch_engine/blocks_test_tools.h"
 
-namespace moescope::blocks {
+namespace moescope::blocks::blocks_forward_test {
 namespace {
 
 using blocks_test::attention_of;
@@ -169,4 +169,4 @@ TEST(Attention, FusedProjectionEqualsThree) {
 }
 
 }  // namespace
-}  // namespace moescope::blocks
+}  // namespace moescope::blocks::blocks_forward_test

@@ -3,7 +3,7 @@
 #include "plugins/torch_engine/blocks/layer.h"
 #include "tests/plugins/torch_engine/blocks_test_tools.h"
 
-namespace moescope::blocks {
+namespace moescope::blocks::blocks_gradient_test {
 namespace {
 
 using blocks_test::random;
@@ -86,4 +86,4 @@ TEST(Gradients, EveryParameterOfTheForwardPassAgreesWithDifferences) {
 }
 
 }  // namespace
-}  // namespace moescope::blocks
+}  // namespace moescope::blocks::blocks_gradient_test

@@ -11,7 +11,7 @@
 #include "plugins/torch_engine/blocks/norm.h"
 #include "tests/plugins/torch_engine/blocks_test_tools.h"
 
-namespace moescope::blocks {
+namespace moescope::blocks::blocks_kernels_test {
 namespace {
 
 using blocks_test::difference;
@@ -97,4 +97,4 @@ TEST(Kernels, WhatATaskThrowsArrives) {
 }
 
 }  // namespace
-}  // namespace moescope::blocks
+}  // namespace moescope::blocks::blocks_kernels_test

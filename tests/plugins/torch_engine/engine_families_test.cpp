@@ -7,7 +7,7 @@
 #include "core/model/checkpoint.h"
 #include "tests/plugins/torch_engine/engine_fixture.h"
 
-namespace moescope {
+namespace moescope::engine_families_test {
 namespace {
 
 struct GoldenCase {
@@ -87,4 +87,4 @@ INSTANTIATE_TEST_SUITE_P(Golden, EngineFamilies, ::testing::ValuesIn(golden_case
 });
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::engine_families_test

@@ -7,7 +7,7 @@
 
 #include "tests/plugins/torch_engine/engine_fixture.h"
 
-namespace moescope {
+namespace moescope::engine_generate_test {
 namespace {
 
 class EngineGenerate : public engine_test::EngineTest, public ::testing::WithParamInterface<const char*> {
@@ -108,4 +108,4 @@ TEST_F(EngineGenerate, ImpossibleOptionsAreRefused) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::engine_generate_test

@@ -5,7 +5,7 @@
 
 #include "tests/plugins/torch_engine/engine_fixture.h"
 
-namespace moescope {
+namespace moescope::engine_golden_test {
 namespace {
 
 class EngineGolden : public engine_test::EngineTest {};
@@ -230,4 +230,4 @@ TEST_F(EngineGolden, ACancelStopsTheRunAndLeavesNoFile) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::engine_golden_test

@@ -7,7 +7,7 @@
 #include "core/model/checkpoint.h"
 #include "tests/plugins/torch_engine/engine_fixture.h"
 
-namespace moescope {
+namespace moescope::engine_hooks_test {
 namespace {
 
 using ::testing::Contains;
@@ -266,4 +266,4 @@ TEST_F(EngineHooks, TheTraceNamesTheHooks) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::engine_hooks_test

@@ -10,7 +10,7 @@
 #include "core/model/synth.h"
 #include "tests/plugins/torch_engine/engine_fixture.h"
 
-namespace moescope {
+namespace moescope::engine_worker_test {
 namespace {
 
 // Process ids of this process's children.
@@ -122,4 +122,4 @@ TEST_F(EngineWorker, AMissingModuleIsAnErrorWithAdvice) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::engine_worker_test

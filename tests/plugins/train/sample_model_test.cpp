@@ -13,7 +13,7 @@
 #include "core/trace/trace_file.h"
 #include "plugins/torch_engine/train/routing_checks.h"
 
-namespace moescope {
+namespace moescope::sample_model_test {
 namespace {
 
 const std::filesystem::path sample = std::filesystem::path(MOESCOPE_SOURCE_DIR) / "resources" / "sample";
@@ -144,4 +144,4 @@ TEST(SampleModel, OpensAndItsTokenizerGivesTheTracesTokens) {
 }
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::sample_model_test

@@ -11,7 +11,7 @@
 
 #include "core/trace/import/formats/format_tools.h"
 
-namespace moescope {
+namespace moescope::bigmoeonedge {
 namespace {
 
 constexpr std::int64_t index_limit = 1 << 30;
@@ -152,4 +152,4 @@ const RegisterImporter registered{{"bigmoeonedge", "BigMoeOnEdge route trace",
                                    read}};
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::bigmoeonedge

@@ -12,7 +12,7 @@
 
 #include "core/trace/import/formats/format_tools.h"
 
-namespace moescope {
+namespace moescope::count_tables {
 namespace {
 
 using Json = nlohmann::json;
@@ -269,4 +269,4 @@ const RegisterImporter tables{{"expert-counts", "table of counts",
                                read}};
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::count_tables

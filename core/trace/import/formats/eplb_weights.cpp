@@ -8,7 +8,7 @@
 #include "core/trace/import/formats/format_tools.h"
 #include "core/trace/import/formats/torch_tools.h"
 
-namespace moescope {
+namespace moescope::eplb_weights {
 namespace {
 
 constexpr std::uint64_t layer_limit = 512, expert_limit = 4096;
@@ -93,4 +93,4 @@ const RegisterImporter registered{
     {"eplb-weights", "EPLB weights (DeepSeek)", ".pt or JSON weight [layer, expert] (DeepSeek EPLB)", score, read}};
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::eplb_weights

@@ -8,7 +8,7 @@
 
 #include "core/trace/import/formats/format_tools.h"
 
-namespace moescope {
+namespace moescope::esft {
 namespace {
 
 constexpr std::uint32_t usual_k = 6;  // of the models that ESFT was made for
@@ -155,4 +155,4 @@ const RegisterImporter registered{
     {"esft", "ESFT expert scores", "expert_weights_LAYER.txt with ids and weights (ESFT)", score, read}};
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::esft

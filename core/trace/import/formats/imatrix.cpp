@@ -9,7 +9,7 @@
 #include "core/io/gguf.h"
 #include "core/trace/import/formats/format_tools.h"
 
-namespace moescope {
+namespace moescope::imatrix {
 namespace {
 
 constexpr std::uint64_t expert_limit = 65'535;
@@ -107,4 +107,4 @@ const RegisterImporter registered{
     {"imatrix", "llama.cpp importance matrix", "GGUF of type imatrix with counts per expert (llama.cpp)", score, read}};
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::imatrix

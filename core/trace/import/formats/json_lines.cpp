@@ -9,7 +9,7 @@
 
 #include "core/trace/import/formats/format_tools.h"
 
-namespace moescope {
+namespace moescope::json_lines {
 namespace {
 
 using Json = nlohmann::json;
@@ -129,4 +129,4 @@ const RegisterImporter registered{
     {"jsonl", "JSON lines of routes", "JSON lines with layer, token and selected_ids", score, read}};
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::json_lines

@@ -13,7 +13,7 @@
 
 #include "core/trace/import/formats/format_tools.h"
 
-namespace moescope {
+namespace moescope::megatron {
 namespace {
 
 using Json = nlohmann::json;
@@ -275,4 +275,4 @@ const RegisterImporter registered{{"megatron", "Megatron-LM router trace",
                                    "JSON lines with block, layer and top_indices, or tpe (Megatron-LM)", score, read}};
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::megatron

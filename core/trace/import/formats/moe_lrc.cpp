@@ -12,7 +12,7 @@
 #include "core/trace/import/formats/format_tools.h"
 #include "core/trace/import/formats/torch_tools.h"
 
-namespace moescope {
+namespace moescope::moe_lrc {
 namespace {
 
 constexpr std::uint64_t text_tokens = 512;
@@ -164,4 +164,4 @@ const RegisterImporter registered{
     {"moe-lrc", "moe-lrc routing", ".pt or safetensors [text, 512, expert or k] per layer (moe-lrc)", score, read}};
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::moe_lrc

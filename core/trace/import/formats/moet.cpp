@@ -9,7 +9,7 @@
 
 #include "core/trace/import/formats/format_tools.h"
 
-namespace moescope {
+namespace moescope::moet {
 namespace {
 
 constexpr std::size_t header_bytes = 32;
@@ -112,4 +112,4 @@ const RegisterImporter registered{
     {"moet", "MOET binary trace (llama.cpp)", "a binary file that begins with MOET (llama.cpp)", score, read}};
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::moet

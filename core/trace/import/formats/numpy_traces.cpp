@@ -7,7 +7,7 @@
 
 #include "core/trace/import/formats/format_tools.h"
 
-namespace moescope {
+namespace moescope::numpy_traces {
 namespace {
 
 constexpr std::size_t looked_at = 4096;
@@ -103,4 +103,4 @@ const RegisterImporter moe_infinity{{"moe-infinity", "MoE-Infinity expert activa
                                      score_moe_infinity, read_moe_infinity}};
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::numpy_traces

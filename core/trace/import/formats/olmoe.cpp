@@ -5,7 +5,7 @@
 
 #include "core/trace/import/formats/format_tools.h"
 
-namespace moescope {
+namespace moescope::olmoe {
 namespace {
 
 using Json = nlohmann::json;
@@ -56,4 +56,4 @@ const RegisterImporter registered{
     {"olmoe", "OLMoE routing analysis", "JSON lines with input_ids and exp_ids (OLMoE analysis)", score, read}};
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::olmoe

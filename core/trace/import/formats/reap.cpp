@@ -8,7 +8,7 @@
 #include "core/trace/import/formats/format_tools.h"
 #include "core/trace/import/formats/torch_tools.h"
 
-namespace moescope {
+namespace moescope::reap {
 namespace {
 
 constexpr std::int64_t layer_limit = 10'000;
@@ -66,4 +66,4 @@ const RegisterImporter registered{
     {"reap", "REAP observations", ".pt of layers with expert_frequency (REAP)", score, read}};
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::reap

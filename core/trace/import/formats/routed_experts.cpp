@@ -15,7 +15,7 @@
 #include "core/io/base64.h"
 #include "core/trace/import/formats/format_tools.h"
 
-namespace moescope {
+namespace moescope::routed_experts {
 namespace {
 
 using Json = nlohmann::json;
@@ -400,4 +400,4 @@ const RegisterImporter registered{
      "JSON or JSON lines of SGLang or vLLM responses with routed_experts, or .npy [tokens, layers, k]", score, read}};
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::routed_experts

@@ -14,7 +14,7 @@
 #include "core/trace/import/formats/format_tools.h"
 #include "core/trace/import/formats/torch_tools.h"
 
-namespace moescope {
+namespace moescope::sglang_recorder {
 namespace {
 
 constexpr std::size_t cells_limit = std::size_t{1} << 26U;
@@ -253,4 +253,4 @@ const RegisterImporter registered{{"sglang-recorder", "SGLang expert distributio
                                    score, read}};
 
 }  // namespace
-}  // namespace moescope
+}  // namespace moescope::sglang_recorder

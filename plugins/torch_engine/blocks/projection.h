@@ -1,0 +1,11 @@
+// A layer of weights as the models store it: [out, in], with or without a bias. Called by the mixers; any thread.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace moescope::blocks {
+
+// x · weightᵀ (+ bias): x [tokens, in], weight [out, in], bias [out] or undefined. Gives float32 [tokens, out].
+[[nodiscard]] at::Tensor project(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+
+}  // namespace moescope::blocks
