@@ -40,6 +40,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   target_compile_options(moescope_settings INTERFACE -Wno-restrict -Wno-stringop-overflow
     -Wno-stringop-overread -Wno-array-bounds)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND MOESCOPE_FAST_BUILD)
+  # In a batch, a type of an unnamed namespace looks like one of a header.
+  target_compile_options(moescope_settings INTERFACE -Wno-subobject-linkage)
+endif()
 if(MOESCOPE_WERROR)
   target_compile_options(moescope_settings INTERFACE -Werror)
 endif()

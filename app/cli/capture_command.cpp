@@ -5,7 +5,7 @@
 
 #include "app/cli/commands.h"
 #include "app/cli/console.h"
-#include "core/engine/engine.h"
+#include "app/cli/run_options.h"
 #include "core/io/json_text.h"
 #include "core/io/output_file.h"
 #include "core/model/chat_format.h"
@@ -15,14 +15,12 @@
 namespace moescope::cli {
 namespace {
 
-struct CaptureOptions {
-  std::string checkpoint, text, jsonl, prompt, ids, format = "raw", out, dtype = "float32", device = "auto", hooks,
-                                                    name;
+struct CaptureOptions : RunOptions {
+  std::string text, jsonl, hooks, name;
   RecordOptions record;
-  bool no_gate_weights = false, no_loss = false, json = false, force = false;
+  bool no_gate_weights = false, no_loss = false;
   std::size_t sequence_length = default_sequence_tokens, max_tokens = 0;
   int threads = 0;
-  double memory_gb = 0;
 };
 
 struct TextInput {
@@ -126,18 +124,13 @@ Expected<RunRequest> make_request(const Checkpoint& checkpoint, const CaptureOpt
   limit_tokens(input->sequences, options.max_tokens);
   auto hooks = read_hooks(options.hooks);
   if (!hooks) return fail(std::move(hooks.error()));
-  RunRequest request;
-  request.checkpoint = checkpoint.folder().string();
+  RunRequest request = request_of(checkpoint, options);
   request.sequences = std::move(input->sequences);
-  request.compute_type = options.dtype == "bfloat16" ? ComputeType::bfloat16 : ComputeType::float32;
-  request.device = options.device == "cpu" ? Device::cpu : options.device == "cuda" ? Device::cuda : Device::automatic;
   request.threads = options.threads;
-  request.memory_limit = static_cast<std::uint64_t>(options.memory_gb * 1e9);
   request.record = options.record;
   request.record.gate_weights = !options.no_gate_weights;
   request.record.token_loss = !options.no_loss;
   request.hooks = std::move(*hooks);
-  request.out = options.out;
   request.name = options.name.empty() ? input->name : options.name;
   request.source = input->source;
   return request;
@@ -162,12 +155,7 @@ Expected<void> run_capture(const CaptureOptions& options) {
   const auto request = make_request(**checkpoint, options);
   if (!request) return fail(request.error());
   note(announcement(**checkpoint, *request));
-  const auto engine = load_engine_module();
-  if (!engine) return fail(engine.error());
-  const auto summary = [&] {
-    const ProgressBar bar("Capture");
-    return (*engine)->run(*request, bar.work());
-  }();
+  const auto summary = run_request(*request, "Capture");
   if (!summary) return fail(summary.error());
   tell(*summary);
   return options.json ? print_json(to_json(*summary)) : Expected<void>{};
@@ -178,35 +166,15 @@ Expected<void> run_capture(const CaptureOptions& options) {
 void add_capture(CLI::App& app, Chosen& chosen) {
   const auto options = std::make_shared<CaptureOptions>();
   CLI::App* command = app.add_subcommand("capture", "Run a checkpoint on text and record how every token is routed");
-  command->add_option("checkpoint", options->checkpoint, "Checkpoint folder")->required();
-  auto* input = command->add_option_group("input", "What to run, one of:");
+  CLI::Option_group* input = add_input_options(*command, *options, "What to run, one of:");
   input->add_option("--text", options->text, "Text file, cut into sequences");
   input->add_option("--jsonl", options->jsonl,
                     "File of lines {\"text\": …, \"domain\": …} or {\"ids\": […]}; other keys become tags");
-  input->add_option("--prompt", options->prompt, "A text");
-  input->add_option("--ids", options->ids, "Token ids: 1,2,3");
-  input->require_option(1);
-  command->add_option("--out", options->out, "Trace file to write, T.routes.safetensors; must not exist yet")
-      ->required();
-  command->add_flag("--force", options->force, "Replace the file of --out if it exists");
-  command->add_option("--format", options->format, "Chat format of --prompt: raw, chatml, llama2, llama3, olmo, tulu")
-      ->capture_default_str();
+  add_engine_options(*command, *options);
   command->add_option("--sequence-length", options->sequence_length, "Longest sequence in tokens")
       ->check(CLI::Range(1, 1 << 24))
       ->capture_default_str();
   command->add_option("--max-tokens", options->max_tokens, "Stop after this many tokens; 0 = all")
-      ->capture_default_str();
-  command->add_option("--dtype", options->dtype, "Type that is computed in; it changes routes")
-      ->check(CLI::IsMember({"float32", "bfloat16"}))
-      ->capture_default_str();
-  command->add_option("--device", options->device, "Where to run")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
-      ->capture_default_str();
-  command
-      ->add_option("--memory-limit", options->memory_gb,
-                   "Gigabytes that weights may take beside the mapped files; a larger model is streamed; 0 = what is "
-                   "free")
-      ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
   command->add_option("--threads", options->threads, "CPU threads; 0 = all cores")
       ->check(CLI::Range(0, 1024))
@@ -223,7 +191,6 @@ void add_capture(CLI::App& app, Chosen& chosen) {
   command->add_option("--hooks", options->hooks,
                       "JSON file with changes to the model: routers, logits, experts, capacity");
   command->add_option("--name", options->name, "Name of the trace; the input's name when absent");
-  command->add_flag("--json", options->json, "Print the summary as JSON");
   command->callback([options, &chosen] { chosen.run = [options] { return run_capture(*options); }; });
 }
 

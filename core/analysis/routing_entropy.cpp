@@ -12,7 +12,7 @@
 namespace moescope {
 namespace {
 
-constexpr std::size_t bins = 32;
+constexpr std::size_t histogram_bins = 32;
 
 struct RowValues {
   std::vector<double> entropy, margin;  // one per token that has it, sorted in the end
@@ -80,10 +80,11 @@ Table histogram_table(const std::string& name, const std::string& title, const s
 void add_histogram(Table& table, const RouterRow& row, const std::vector<double>& sorted, double top) {
   if (sorted.empty() || !(top > 0)) return;
   auto begin = sorted.begin();
-  for (std::size_t bin = 0; bin < bins; ++bin) {
-    const double high = top * static_cast<double>(bin + 1) / bins;
-    const auto end = bin + 1 == bins ? sorted.end() : std::lower_bound(begin, sorted.end(), high);
-    table.rows.push_back({row_name(row), top * static_cast<double>(bin) / bins, high, std::int64_t{end - begin}});
+  for (std::size_t bin = 0; bin < histogram_bins; ++bin) {
+    const double high = top * static_cast<double>(bin + 1) / histogram_bins;
+    const auto end = bin + 1 == histogram_bins ? sorted.end() : std::lower_bound(begin, sorted.end(), high);
+    table.rows.push_back(
+        {row_name(row), top * static_cast<double>(bin) / histogram_bins, high, std::int64_t{end - begin}});
     begin = end;
   }
 }

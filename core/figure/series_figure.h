@@ -9,7 +9,6 @@
 
 #include "core/figure/axis.h"
 #include "core/figure/figure_builder.h"
-#include "core/trace/selection.h"
 
 namespace moescope {
 
@@ -29,16 +28,5 @@ struct SeriesOptions {
 // Series of a role null_band are drawn as bands from low to high, of role reference as dashed lines.
 [[nodiscard]] MOESCOPE_API Figure series_figure(const ResultPtr& result, const SeriesOptions& options, double width,
                                                 double height);
-
-// Affinity strength by layer with its shuffle null, from a Result of `affinity`; the point of the selected link's or
-// expert's row is marked. `mutual_information` chooses I(rank-1 experts) / ln E instead of the strength.
-[[nodiscard]] MOESCOPE_API Figure affinity_strength_figure(const ResultPtr& affinity, bool mutual_information,
-                                                           const Selection& selection, double width, double height,
-                                                           const std::vector<std::string>& row_names = {});
-
-// Routing entropy or margin by layer with quartiles, from a Result of `routing_entropy`.
-[[nodiscard]] MOESCOPE_API Figure entropy_figure(const ResultPtr& routing_entropy, bool margin,
-                                                 const Selection& selection, double width, double height,
-                                                 const std::vector<std::string>& row_names = {});
 
 }  // namespace moescope

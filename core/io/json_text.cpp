@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 #include <vector>
 
@@ -47,6 +48,20 @@ Expected<nlohmann::json> parse_json(std::string_view text, const std::string& wh
     return fail(ErrorKind::input, fmt::format("the JSON cannot be read: {}", error.what()), where, advice);
   }
   return fail(ErrorKind::input, problem, where, advice);
+}
+
+Expected<void> for_each_json_line(std::string_view lines, const std::string& where, const JsonLineUse& use) {
+  for (std::size_t number = 1; !lines.empty(); ++number) {
+    const std::size_t end = std::min(lines.find('\n'), lines.size());
+    const std::string_view line = lines.substr(0, end);
+    lines.remove_prefix(std::min(end + 1, lines.size()));
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const std::string place = fmt::format("{}, line {}", where, number);
+    const auto json = parse_json(line, place);
+    if (!json) return fail(json.error());
+    if (auto done = use(*json, place); !done) return done;
+  }
+  return {};
 }
 
 }  // namespace moescope

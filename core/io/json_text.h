@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -18,5 +19,11 @@ inline constexpr int json_depth_limit = 64;
 // Parses a whole text. `where` names it in errors. Errors (input): too long, nested too deeply, a key twice in one
 // object, not UTF-8 JSON (with the byte).
 [[nodiscard]] MOESCOPE_API Expected<nlohmann::json> parse_json(std::string_view text, const std::string& where);
+
+// Calls `use` with each line that is not blank and its place ("prompts.jsonl, line 3"). Stops at the first line that is
+// no JSON and at the first error of `use`, and returns it.
+using JsonLineUse = std::function<Expected<void>(const nlohmann::json& line, const std::string& place)>;
+[[nodiscard]] MOESCOPE_API Expected<void> for_each_json_line(std::string_view lines, const std::string& where,
+                                                             const JsonLineUse& use);
 
 }  // namespace moescope

@@ -72,6 +72,11 @@ struct DTypeBlock {
 
 [[nodiscard]] MOESCOPE_API const char* dtype_name(DType type);  // "BF16", as safetensors writes it; "Q4_K" as GGUF does
 [[nodiscard]] MOESCOPE_API DTypeBlock dtype_block(DType type);
+// Whole numbers, signed or not; a boolean is none.
+[[nodiscard]] constexpr bool is_integer(DType type) {
+  return type == DType::u8 || type == DType::i8 || type == DType::i16 || type == DType::u16 || type == DType::i32 ||
+         type == DType::u32 || type == DType::i64 || type == DType::u64;
+}
 // One of GGUF's blocks with scales.
 [[nodiscard]] MOESCOPE_API bool is_block_type(DType type);
 // Bits of an element; of block types the whole bits of a block over its elements, rounded up.

@@ -5,7 +5,7 @@
 #include "core/base/ids.h"
 #include "core/figure/affinity_links_figure.h"
 #include "core/figure/affinity_matrix_figure.h"
-#include "core/figure/series_figure.h"
+#include "core/figure/row_series_figures.h"
 #include "core/report/report_parts.h"
 
 namespace moescope {

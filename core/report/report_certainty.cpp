@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "core/figure/histogram_figure.h"
+#include "core/figure/row_series_figures.h"
 #include "core/figure/series_figure.h"
 #include "core/report/report_parts.h"
 

@@ -99,24 +99,19 @@ Expected<std::vector<SequenceInput>> sequences_from_text(const Checkpoint& check
 Expected<std::vector<SequenceInput>> sequences_from_jsonl(const Checkpoint& checkpoint, std::string_view lines,
                                                           const std::string& where, std::size_t longest) {
   std::vector<SequenceInput> all;
-  for (std::size_t number = 1; !lines.empty(); ++number) {
-    const std::size_t end = std::min(lines.find('\n'), lines.size());
-    const std::string_view line = lines.substr(0, end);
-    lines.remove_prefix(std::min(end + 1, lines.size()));
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const std::string place = fmt::format("{}, line {}", where, number);
-    const auto json = parse_json(line, place);
-    if (!json) return fail(json.error());
-    auto sequences = sequences_of_line(checkpoint, *json, place, longest);
+  const auto use = [&](const nlohmann::json& json, const std::string& place) -> Expected<void> {
+    auto sequences = sequences_of_line(checkpoint, json, place, longest);
     if (!sequences) return fail(sequences.error());
     for (SequenceInput& sequence : *sequences) {
-      for (const auto& [name, value] : json->items()) {
-        if (name != "text" && name != "ids" && (value.is_primitive() && !value.is_null()))
+      for (const auto& [name, value] : json.items()) {
+        if (name != "text" && name != "ids" && value.is_primitive() && !value.is_null())
           sequence.tags[name] = tag_text(value);
       }
       all.push_back(std::move(sequence));
     }
-  }
+    return {};
+  };
+  if (auto done = for_each_json_line(lines, where, use); !done) return fail(std::move(done.error()));
   if (all.empty()) return fail(ErrorKind::input, "there is no text in the file", where, "Give at least one line");
   return all;
 }

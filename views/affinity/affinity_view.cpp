@@ -6,7 +6,7 @@
 
 #include "core/figure/affinity_links_figure.h"
 #include "core/figure/affinity_matrix_figure.h"
-#include "core/figure/series_figure.h"
+#include "core/figure/row_series_figures.h"
 #include "views/common/figure_widget.h"
 #include "views/common/section.h"
 #include "views/common/text.h"

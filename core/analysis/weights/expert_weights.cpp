@@ -14,7 +14,8 @@
 namespace moescope {
 namespace {
 
-constexpr std::array<WeightRole, 3> parts{WeightRole::expert_gate, WeightRole::expert_up, WeightRole::expert_down};
+constexpr std::array<WeightRole, 3> expert_parts{WeightRole::expert_gate, WeightRole::expert_up,
+                                                 WeightRole::expert_down};
 constexpr std::array<const char*, 3> part_names{"gate", "up", "down"};
 
 Matrix expert_matrix(const char* name, const std::string& title, const std::string& formula, std::uint32_t experts,
@@ -116,7 +117,7 @@ Expected<Eigen::MatrixXd> gram_of_experts(const CheckpointInput& input, std::uin
   constexpr std::uint64_t block_numbers = 1U << 16U;
   Eigen::MatrixXd gram = Eigen::MatrixXd::Zero(experts, experts);
   double part_done = 0;
-  for (const WeightRole role : parts) {
+  for (const WeightRole role : expert_parts) {
     std::vector<WeightSlice> slices;
     for (std::uint32_t e = 0; e < experts; ++e) {
       auto slice = input.checkpoint.weight(role, layer, e);

@@ -263,4 +263,42 @@ nlohmann::json write_decoder(const ModelSpec& spec, const std::string& model_typ
           {"torch_dtype", spec.torch_dtype}};
 }
 
+LayerSpec read_shared_experts(ConfigReader& config, const Experts& experts) {
+  LayerSpec layer;
+  layer.experts = experts.experts;
+  layer.k = experts.k;
+  layer.intermediate = config.count("moe_intermediate_size", 1, max_width);
+  layer.shared = config.count_or("n_shared_experts", 0, 0, max_experts);
+  layer.shared_intermediate = layer.shared * layer.intermediate;
+  return layer;
+}
+
+void read_biased_sigmoid_rule(ConfigReader& config, const Experts& experts, RouterRule& rule) {
+  rule.score = RouterRule::Score::sigmoid;
+  rule.selection_bias = true;
+  rule.group_score = RouterRule::GroupScore::two_best;
+  read_groups(config, experts, rule);
+  if (rule.groups > 1 && experts.experts / rule.groups < 2) {
+    config.refuse("n_group", "a group needs two experts, because it is judged by its two best", "Correct config.json");
+  }
+  rule.renormalise = config.flag_or("norm_topk_prob", true);
+  rule.norm_epsilon = 1e-20;
+  rule.scale = config.positive_or("routed_scaling_factor", 1.0);
+}
+
+WeightNames shared_experts_names() {
+  WeightNames names = decoder_weight_names("mlp");
+  const std::string block = "model.layers.{L}.mlp.";
+  names[WeightRole::selection_bias] = block + "gate.e_score_correction_bias";
+  names[WeightRole::shared_gate] = block + "shared_experts.gate_proj.weight";
+  names[WeightRole::shared_up] = block + "shared_experts.up_proj.weight";
+  names[WeightRole::shared_down] = block + "shared_experts.down_proj.weight";
+  return names;
+}
+
+WeightNames choose_fused_names(const ModelSpec& spec, WeightNames names, const HasTensor& has) {
+  const auto first = first_moe_layer(spec);
+  return first ? with_fused_experts(std::move(names), "model.layers.{L}.mlp.experts.", *first, has) : names;
+}
+
 }  // namespace moescope::family_config

@@ -48,6 +48,16 @@ void require_silu(ConfigReader& config, const char* key = "hidden_act");
 // Windows from `layer_types` ("sliding_attention", "chunked_attention", "full_attention"); false when there are none.
 bool read_layer_types(ConfigReader& config, ModelSpec& spec, std::uint32_t window, std::uint32_t chunk);
 
+// A layer of E experts of which k are chosen, and shared ones that are as wide as `n_shared_experts` of them, under the
+// keys of the DeepSeek line.
+[[nodiscard]] LayerSpec read_shared_experts(ConfigReader& config, const Experts& experts);
+// The rule of DeepSeek-V3 and its followers: sigmoid scores, a bias that only steers the choice, groups judged by
+// their two best, gates divided by their sum and scaled.
+void read_biased_sigmoid_rule(ConfigReader& config, const Experts& experts, RouterRule& rule);
+// The names that go with both, and experts in one tensor where the files have them so.
+[[nodiscard]] WeightNames shared_experts_names();
+[[nodiscard]] WeightNames choose_fused_names(const ModelSpec& spec, WeightNames names, const HasTensor& has);
+
 // Groups of experts: n_group and topk_group, checked against E and k.
 void read_groups(ConfigReader& config, const Experts& experts, RouterRule& rule);
 

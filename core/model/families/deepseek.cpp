@@ -55,29 +55,15 @@ void read_v3_rule(ConfigReader& config, const Experts& experts, RouterRule& rule
   if (config.text_or("scoring_func", "sigmoid") != "sigmoid") {
     config.refuse("scoring_func", "deepseek_v3 scores by sigmoid", "Correct config.json, or its model_type");
   }
-  rule.score = RouterRule::Score::sigmoid;
-  rule.selection_bias = true;
-  rule.group_score = RouterRule::GroupScore::two_best;
-  read_groups(config, experts, rule);
-  if (rule.groups > 1 && experts.experts / rule.groups < 2) {
-    config.refuse("n_group", "a group needs two experts, because it is judged by its two best", "Correct config.json");
-  }
-  rule.renormalise = config.flag_or("norm_topk_prob", true);
-  rule.norm_epsilon = 1e-20;
-  rule.scale = config.positive_or("routed_scaling_factor", 1.0);
+  read_biased_sigmoid_rule(config, experts, rule);
 }
 
 Expected<ModelSpec> read_deepseek(ConfigReader& config, const std::string& family, bool third) {
   ModelSpec spec = read_decoder(config, family, {.norm_epsilon = 1e-6, .max_positions = 4096});
   require_silu(config);
   const Experts experts = read_experts(config, "n_routed_experts", "num_experts_per_tok");
-  LayerSpec moe;
-  moe.experts = experts.experts;
-  moe.k = experts.k;
+  LayerSpec moe = read_shared_experts(config, experts);
   moe.mixer = Mixer::latent_attention;
-  moe.intermediate = config.count("moe_intermediate_size", 1, max_width);
-  moe.shared = config.count_or("n_shared_experts", 0, 0, max_experts);
-  moe.shared_intermediate = moe.shared * moe.intermediate;
   third ? read_v3_rule(config, experts, moe.rule) : read_v2_rule(config, experts, moe.rule);
   const std::uint32_t first = config.count_or("first_k_dense_replace", 0, 0, max_layers);
   const std::uint32_t step = config.count_or("moe_layer_freq", 1, 1, max_layers);
@@ -99,8 +85,8 @@ Expected<ModelSpec> read_third(ConfigReader& config) {
 }
 
 WeightNames deepseek_names() {
-  WeightNames names = decoder_weight_names("mlp");
-  const std::string attention = "model.layers.{L}.self_attn.", block = "model.layers.{L}.mlp.";
+  WeightNames names = shared_experts_names();
+  const std::string attention = "model.layers.{L}.self_attn.";
   names[WeightRole::q_a] = attention + "q_a_proj.weight";
   names[WeightRole::q_a_bias] = attention + "q_a_proj.bias";
   names[WeightRole::q_a_norm] = attention + "q_a_layernorm.weight";
@@ -109,16 +95,7 @@ WeightNames deepseek_names() {
   names[WeightRole::kv_a_bias] = attention + "kv_a_proj_with_mqa.bias";
   names[WeightRole::kv_a_norm] = attention + "kv_a_layernorm.weight";
   names[WeightRole::kv_b] = attention + "kv_b_proj.weight";
-  names[WeightRole::selection_bias] = block + "gate.e_score_correction_bias";
-  names[WeightRole::shared_gate] = block + "shared_experts.gate_proj.weight";
-  names[WeightRole::shared_up] = block + "shared_experts.up_proj.weight";
-  names[WeightRole::shared_down] = block + "shared_experts.down_proj.weight";
   return names;
-}
-
-WeightNames choose_names(const ModelSpec& spec, WeightNames names, const HasTensor& has) {
-  const auto first = first_moe_layer(spec);
-  return first ? with_fused_experts(std::move(names), "model.layers.{L}.mlp.experts.", *first, has) : names;
 }
 
 nlohmann::json write_deepseek(const ModelSpec& spec, const char* type, const char* architecture) {
@@ -164,14 +141,14 @@ const RegisterFamily second({.name = "deepseek_v2",
                              .architectures = {"DeepseekV2ForCausalLM"},
                              .names = deepseek_names(),
                              .read_config = read_second,
-                             .choose_names = choose_names,
+                             .choose_names = choose_fused_names,
                              .write_config = write_second});
 const RegisterFamily third({.name = "deepseek_v3",
                             .model_types = {"deepseek_v3", "kimi_k2"},
                             .architectures = {"DeepseekV3ForCausalLM", "KimiK2ForCausalLM"},
                             .names = deepseek_names(),
                             .read_config = read_third,
-                            .choose_names = choose_names,
+                            .choose_names = choose_fused_names,
                             .write_config = write_third});
 
 }  // namespace

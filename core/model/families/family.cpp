@@ -43,7 +43,10 @@ bool contains(const std::vector<std::string>& list, const std::string& value) {
 }  // namespace
 
 RegisterFamily::RegisterFamily(ModelFamily family) {
-  table().push_back(std::move(family));
+  // In the order of their names, whatever order the linker gave the files.
+  const auto at =
+      std::find_if(table().begin(), table().end(), [&](const ModelFamily& f) { return f.name > family.name; });
+  table().insert(at, std::move(family));
 }
 
 const std::vector<ModelFamily>& model_families() {

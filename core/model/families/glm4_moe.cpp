@@ -27,20 +27,8 @@ Expected<ModelSpec> read_config(ConfigReader& config) {
   ModelSpec spec = read_decoder(config, "glm4_moe", {.norm_epsilon = 1e-5, .max_positions = 131072});
   require_silu(config);
   const Experts experts = read_experts(config, "n_routed_experts", "num_experts_per_tok");
-  LayerSpec moe;
-  moe.experts = experts.experts;
-  moe.k = experts.k;
-  moe.intermediate = config.count("moe_intermediate_size", 1, max_width);
-  moe.shared = config.count_or("n_shared_experts", 0, 0, max_experts);
-  moe.shared_intermediate = moe.shared * moe.intermediate;
-  RouterRule& rule = moe.rule;
-  rule.score = RouterRule::Score::sigmoid;
-  rule.selection_bias = true;
-  rule.group_score = RouterRule::GroupScore::two_best;
-  read_groups(config, experts, rule);
-  rule.renormalise = config.flag_or("norm_topk_prob", true);
-  rule.norm_epsilon = 1e-20;
-  rule.scale = config.positive_or("routed_scaling_factor", 1.0);
+  LayerSpec moe = read_shared_experts(config, experts);
+  read_biased_sigmoid_rule(config, experts, moe.rule);
   LayerSpec plain{.kind = LayerKind::dense};
   const std::uint32_t first = config.count_or("first_k_dense_replace", 0, 0, max_layers);
   if (first > 0) plain.intermediate = config.count("intermediate_size", 1, max_width);
@@ -50,21 +38,6 @@ Expected<ModelSpec> read_config(ConfigReader& config) {
   read_rope(config, spec, 10000.0, rotated_numbers(config, spec.head_dim));
   if (config.error()) return fail(*config.error());
   return spec;
-}
-
-WeightNames glm_names() {
-  WeightNames names = decoder_weight_names("mlp");
-  const std::string block = "model.layers.{L}.mlp.";
-  names[WeightRole::selection_bias] = block + "gate.e_score_correction_bias";
-  names[WeightRole::shared_gate] = block + "shared_experts.gate_proj.weight";
-  names[WeightRole::shared_up] = block + "shared_experts.up_proj.weight";
-  names[WeightRole::shared_down] = block + "shared_experts.down_proj.weight";
-  return names;
-}
-
-WeightNames choose_names(const ModelSpec& spec, WeightNames names, const HasTensor& has) {
-  const auto first = first_moe_layer(spec);
-  return first ? with_fused_experts(std::move(names), "model.layers.{L}.mlp.experts.", *first, has) : names;
 }
 
 nlohmann::json write_config(const ModelSpec& spec) {
@@ -90,9 +63,9 @@ nlohmann::json write_config(const ModelSpec& spec) {
 const RegisterFamily registered({.name = "glm4_moe",
                                  .model_types = {"glm4_moe"},
                                  .architectures = {"Glm4MoeForCausalLM"},
-                                 .names = glm_names(),
+                                 .names = shared_experts_names(),
                                  .read_config = read_config,
-                                 .choose_names = choose_names,
+                                 .choose_names = choose_fused_names,
                                  .write_config = write_config});
 
 }  // namespace

@@ -85,11 +85,6 @@ WeightNames qwen_names() {
   return names;
 }
 
-WeightNames choose_names(const ModelSpec& spec, WeightNames names, const HasTensor& has) {
-  const auto first = first_moe_layer(spec);
-  return first ? with_fused_experts(std::move(names), "model.layers.{L}.mlp.experts.", *first, has) : names;
-}
-
 nlohmann::json write_qwen(const ModelSpec& spec, const char* type, const char* architecture) {
   const LayerSpec& layer = spec.layers.front();
   nlohmann::json json = write_decoder(spec, type, architecture);
@@ -122,14 +117,14 @@ const RegisterFamily second({.name = "qwen2_moe",
                              .architectures = {"Qwen2MoeForCausalLM"},
                              .names = qwen_names(),
                              .read_config = read_second,
-                             .choose_names = choose_names,
+                             .choose_names = choose_fused_names,
                              .write_config = write_second});
 const RegisterFamily third({.name = "qwen3_moe",
                             .model_types = {"qwen3_moe"},
                             .architectures = {"Qwen3MoeForCausalLM"},
                             .names = qwen_names(),
                             .read_config = read_third,
-                            .choose_names = choose_names,
+                            .choose_names = choose_fused_names,
                             .write_config = write_third});
 
 }  // namespace

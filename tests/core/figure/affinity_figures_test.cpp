@@ -7,7 +7,7 @@
 #include "core/figure/affinity_links_figure.h"
 #include "core/figure/affinity_matrix_figure.h"
 #include "core/figure/matrix_order.h"
-#include "core/figure/series_figure.h"
+#include "core/figure/row_series_figures.h"
 #include "tests/core/figure/figure_fixture.h"
 
 namespace moescope::affinity_figures_test {

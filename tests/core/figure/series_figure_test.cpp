@@ -7,6 +7,7 @@
 
 #include "core/figure/histogram_figure.h"
 #include "core/figure/layer_bars_figure.h"
+#include "core/figure/row_series_figures.h"
 #include "tests/core/figure/figure_fixture.h"
 
 namespace moescope::series_figure_test {

@@ -11,13 +11,13 @@
 namespace moescope::array_formats_test {
 namespace {
 
-using testing::base64_text;
-using testing::counts_at;
+using fixtures::base64_text;
+using fixtures::counts_at;
+using fixtures::ids_at;
+using fixtures::ImportFolder;
+using fixtures::npy_bytes;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::ids_at;
-using testing::ImportFolder;
-using testing::npy_bytes;
 
 template <typename Number>
 std::string raw(const std::vector<Number>& values) {
@@ -35,9 +35,9 @@ TEST(RouterLogits, SafetensorsKeysAreLayersInTheirOrder) {
   const ImportFolder folder;
   const Trace trace = folder.import(
       "l.safetensors",
-      testing::safetensors_bytes("{\"router_logits.10\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
-                                 "\"router_logits.2\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[24,48]}}",
-                                 raw(values)),
+      fixtures::safetensors_bytes("{\"router_logits.10\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
+                                  "\"router_logits.2\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[24,48]}}",
+                                  raw(values)),
       top(1));
   ASSERT_EQ(trace.rows().size(), 2U);
   EXPECT_EQ(trace.rows()[0].experts, 3U);
@@ -56,9 +56,9 @@ TEST(RouterLogits, StackedNpyHasLayersInFront) {
 
 TEST(RouterLogits, NpzHasAnArrayPerLayer) {
   const ImportFolder folder;
-  const std::string zip =
-      testing::zip_bytes({testing::stored_part("layer_0.npy", npy_bytes<float>(DType::f32, {1, 1, 3}, {0.5F, -1, 2})),
-                          testing::deflated_part("layer_1.npy", npy_bytes<float>(DType::f32, {1, 1, 3}, {3, -1, 2}))});
+  const std::string zip = fixtures::zip_bytes(
+      {fixtures::stored_part("layer_0.npy", npy_bytes<float>(DType::f32, {1, 1, 3}, {0.5F, -1, 2})),
+       fixtures::deflated_part("layer_1.npy", npy_bytes<float>(DType::f32, {1, 1, 3}, {3, -1, 2}))});
   const Trace trace = folder.import("x.npz", zip, top(1));
   ASSERT_EQ(trace.rows().size(), 2U);
   EXPECT_THAT(ids_at(trace, 0, 0), ElementsAre(2));
@@ -68,7 +68,7 @@ TEST(RouterLogits, NpzHasAnArrayPerLayer) {
 
 TEST(RouterLogits, CheckpointsAreNotTakenForThem) {
   const ImportFolder folder;
-  EXPECT_EQ(folder.format_of("m.safetensors", testing::safetensors_bytes(
+  EXPECT_EQ(folder.format_of("m.safetensors", fixtures::safetensors_bytes(
                                                   "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,1],\"data_offsets\":[0,8]},"
                                                   "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}}",
                                                   std::string(16, '\x3f'))),
@@ -92,7 +92,7 @@ TEST(MoeInfinity, EmptySlotsAreLeftOut) {
       folder.import("eam.npy", npy_bytes<float>(DType::f32, {3, 2, 2}, {1, 2, 3, 4, 0, 0, 0, 0, 5, 0, 0, 6}));
   EXPECT_EQ(trace.counts.steps, 2U);
   EXPECT_THAT(counts_at(trace, 0), ElementsAre(6, 2));
-  EXPECT_THAT(testing::notes_of(trace), HasSubstr("1 of 3 steps"));
+  EXPECT_THAT(fixtures::notes_of(trace), HasSubstr("1 of 3 steps"));
 }
 
 std::string moet(std::uint32_t version, const std::vector<std::uint32_t>& tokens) {
@@ -113,7 +113,7 @@ TEST(Moet, BothVersionsAndBatches) {
   const Trace two = folder.import("a.bin", moet(2, {0, 1}));
   EXPECT_EQ(two.token_count(), 2U);
   EXPECT_THAT(ids_at(two, 1, 1), ElementsAre(2, 6));
-  EXPECT_THAT(testing::weights_at(two, 0, 0), ElementsAre(0.75F, 0.25F));
+  EXPECT_THAT(fixtures::weights_at(two, 0, 0), ElementsAre(0.75F, 0.25F));
   const Trace three = folder.import("b.bin", moet(3, {0, 1, 0}));
   EXPECT_EQ(three.token_count(), 3U);  // the third begins another batch
   EXPECT_EQ(three.segments[0]->slot_values.at("output_norm").at(1), 2.5F);
@@ -126,11 +126,11 @@ TEST(Moet, ACutOffFileKeepsWholeRecords) {
   const Trace trace = folder.import("a.bin", bytes);
   EXPECT_EQ(trace.token_count(), 2U);
   EXPECT_THAT(ids_at(trace, 1, 1), ElementsAre());
-  EXPECT_THAT(testing::notes_of(trace), HasSubstr("3 of 4 records"));
+  EXPECT_THAT(fixtures::notes_of(trace), HasSubstr("3 of 4 records"));
 }
 
 TEST(Imatrix, CountsPerExpert) {
-  testing::GgufBytes gguf;
+  fixtures::GgufBytes gguf;
   gguf.add("general.type", "imatrix");
   gguf.add("imatrix.datasets", std::vector<std::string>{"wiki.txt"});
   gguf.tensor("blk.3.ffn_gate_exps.weight.in_sum2", {2, 3}, 0, raw<float>({1, 2, 3, 4, 5, 6}));
@@ -142,7 +142,7 @@ TEST(Imatrix, CountsPerExpert) {
   ASSERT_EQ(trace.rows().size(), 1U);
   EXPECT_EQ(trace.rows()[0].layer, 3);
   EXPECT_THAT(counts_at(trace, 0), ElementsAre(10, 0, 32));
-  EXPECT_THAT(testing::notes_of(trace), HasSubstr("wiki.txt"));
+  EXPECT_THAT(fixtures::notes_of(trace), HasSubstr("wiki.txt"));
 }
 
 // Three rows of two layers (the first dense) and two experts, as int32.
@@ -216,8 +216,8 @@ TEST(RoutedExperts, VllmNpyInBase64) {
                                                    "{\"choices\":[{\"routed_experts\":\"" +
                                                    npy + "\"}]}\n");
   EXPECT_EQ(trace.token_count(), 6U);
-  EXPECT_THAT(testing::notes_of(trace), HasSubstr("1 responses were left out"));
-  EXPECT_THAT(testing::notes_of(trace), HasSubstr("overloaded"));
+  EXPECT_THAT(fixtures::notes_of(trace), HasSubstr("1 responses were left out"));
+  EXPECT_THAT(fixtures::notes_of(trace), HasSubstr("overloaded"));
   EXPECT_THAT(ids_at(trace, 0, 3), ElementsAre(1, 2));
 }
 
@@ -250,7 +250,7 @@ TEST(Importers, OwnTracesComeBackAndImportsAreWritten) {
   const auto read = read_trace(out);
   ASSERT_TRUE(read) << read.error().text();
   expect_routes(*read);
-  EXPECT_THAT(testing::notes_of(*read), HasSubstr("dense"));
+  EXPECT_THAT(fixtures::notes_of(*read), HasSubstr("dense"));
   const auto again = import_trace({out}, {});
   ASSERT_TRUE(again) << again.error().text();
   expect_routes(*again);

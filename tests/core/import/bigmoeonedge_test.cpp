@@ -11,9 +11,9 @@
 namespace moescope::bigmoeonedge_test {
 namespace {
 
+using fixtures::ids_at;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::ids_at;
 
 const char* const small =
     "# route_trace v1\n"
@@ -32,7 +32,7 @@ const char* const small =
     "0,1,2,1,1,3,0.1,0,100,0\n";
 
 TEST(BigMoeOnEdge, KeepsRoutesWeightsPhasesAndResidency) {
-  const testing::ImportFolder folder;
+  const fixtures::ImportFolder folder;
   const Trace trace = folder.import("x.csv", small);
   ASSERT_EQ(trace.token_count(), 3U);
   ASSERT_EQ(trace.rows().size(), 2U);
@@ -42,8 +42,8 @@ TEST(BigMoeOnEdge, KeepsRoutesWeightsPhasesAndResidency) {
   EXPECT_THAT(ids_at(trace, 1, 0), ElementsAre());
   EXPECT_EQ(trace.segments[0]->used_at(1, 0), used_code::not_recorded);
   EXPECT_THAT(ids_at(trace, 1, 2), ElementsAre(2, 3));
-  EXPECT_THAT(testing::weights_at(trace, 0, 0), ElementsAre(0.75F, 0.25F));
-  EXPECT_TRUE(std::isnan(testing::weights_at(trace, 0, 1)[0]));
+  EXPECT_THAT(fixtures::weights_at(trace, 0, 0), ElementsAre(0.75F, 0.25F));
+  EXPECT_TRUE(std::isnan(fixtures::weights_at(trace, 0, 1)[0]));
   EXPECT_THAT(trace.segments[0]->phases.values, ElementsAre(0, 0, 1));
   EXPECT_THAT(trace.segments[0]->positions.values, ElementsAre(0, 1, 2));
   EXPECT_EQ(trace.segments[0]->slot_values.at("residency").at(1), 1.0F);
@@ -54,10 +54,10 @@ TEST(BigMoeOnEdge, KeepsRoutesWeightsPhasesAndResidency) {
 }
 
 TEST(BigMoeOnEdge, ReadsUpToABrokenLineAndSaysWhere) {
-  const testing::ImportFolder folder;
+  const fixtures::ImportFolder folder;
   const Trace trace = folder.import("x.csv", std::string(small) + "0,1,3,0,0,");
   EXPECT_EQ(trace.token_count(), 3U);
-  EXPECT_THAT(testing::notes_of(trace), HasSubstr("Line 15 of x.csv"));
+  EXPECT_THAT(fixtures::notes_of(trace), HasSubstr("Line 15 of x.csv"));
 }
 
 TEST(BigMoeOnEdge, RecordedRunOfQwen3) {

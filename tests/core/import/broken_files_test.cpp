@@ -50,7 +50,7 @@ class BrokenFiles : public ::testing::Test {
     EXPECT_FALSE(trace.error().where.empty()) << seed << " " << format << ": " << trace.error().text();
     EXPECT_FALSE(trace.error().advice.empty()) << seed << " " << format << ": " << trace.error().text();
   }
-  testing::TemporaryFolder folder_;
+  fixtures::TemporaryFolder folder_;
 };
 
 TEST_F(BrokenFiles, SeedsAreThere) {

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 
-namespace moescope::testing {
+namespace moescope::fixtures {
 
 Trace ImportFolder::import(const std::string& name, std::string_view bytes, const ImportOptions& options) const {
   // With MOESCOPE_SEED_FOLDER set, every imported file becomes a seed for fuzzing.
@@ -65,4 +65,4 @@ std::string notes_of(const Trace& trace) {
   return out;
 }
 
-}  // namespace moescope::testing
+}  // namespace moescope::fixtures

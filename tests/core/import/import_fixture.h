@@ -11,7 +11,7 @@
 #include "core/trace/import/importer.h"
 #include "tests/core/io/temporary_folder.h"
 
-namespace moescope::testing {
+namespace moescope::fixtures {
 
 class ImportFolder : public TemporaryFolder {
  public:
@@ -38,4 +38,4 @@ std::string npy_bytes(DType type, const std::vector<std::uint64_t>& shape, const
   return out;
 }
 
-}  // namespace moescope::testing
+}  // namespace moescope::fixtures

@@ -12,9 +12,9 @@
 namespace moescope::normalise_test {
 namespace {
 
+using fixtures::ids_at;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::ids_at;
 
 // A source of [token, layer, slot] ids.
 RawTrace source(std::uint64_t tokens, std::uint64_t layers, std::uint64_t k, std::vector<std::int32_t> ids) {
@@ -61,13 +61,40 @@ ModelFacts model(std::vector<bool> moe, std::uint32_t experts, std::uint32_t k, 
   return facts;
 }
 
+TEST(Normalise, ArraysOfFewerTokensThanTheIdsAreNamed) {
+  const std::vector<float> two{0.5F, 0.25F};
+  RawTrace raw = source(3, 1, 1, {0, 1, 2});
+  raw.pieces[0].weights.layers = {RawPlane{DType::f32, std::as_bytes(std::span(two)), 0, 4, 4, 1, nullptr}};
+  EXPECT_EQ(raw.pieces[0].weights.layers[0].whole_tokens(), 2U);
+  const auto made = normalise(raw, {});
+  ASSERT_FALSE(made);
+  EXPECT_THAT(made.error().text(), HasSubstr("its gate weights have 2 tokens where 3 were recorded"));
+
+  raw = source(3, 1, 1, {0, 1, 2});
+  raw.pieces[0].positions = {0, 1};
+  EXPECT_THAT(normalise(raw, {}).error().text(), HasSubstr("its positions are 2 where 3 tokens were recorded"));
+}
+
+TEST(Normalise, WholeTokensAreThoseWithinTheBytes) {
+  const std::vector<std::byte> bytes(10);
+  const auto tokens = [&](std::size_t offset, std::size_t token_stride, std::size_t item_stride, std::size_t width) {
+    return RawPlane{DType::u16, bytes, offset, token_stride, item_stride, width, nullptr}.whole_tokens();
+  };
+  EXPECT_EQ(tokens(0, 2, 2, 1), 5U);
+  EXPECT_EQ(tokens(0, 4, 2, 2), 2U);
+  EXPECT_EQ(tokens(1, 4, 2, 2), 2U);
+  EXPECT_EQ(tokens(2, 2, 6, 2), 1U);  // items lie further apart than tokens
+  EXPECT_EQ(tokens(9, 2, 2, 1), 0U);
+  EXPECT_EQ(tokens(100, 2, 2, 1), 0U);
+}
+
 TEST(Normalise, DenseLayersOfZerosAreNoRouters) {
   const Trace trace = normal(source(2, 3, 2, {0, 0, 1, 2, 3, 0, /**/ 0, 0, 2, 1, 0, 3}));
   ASSERT_EQ(trace.rows().size(), 2U);
   EXPECT_EQ(trace.rows()[0].layer, 1);
   EXPECT_EQ(trace.rows()[1].layer, 2);
   EXPECT_THAT(ids_at(trace, 1, 1), ElementsAre(0, 3));
-  EXPECT_THAT(testing::notes_of(trace), HasSubstr("Layers 0 hold expert 0 in every slot"));
+  EXPECT_THAT(fixtures::notes_of(trace), HasSubstr("Layers 0 hold expert 0 in every slot"));
 }
 
 TEST(Normalise, DenseLayersOfMinusOneAreNoRouters) {
@@ -80,7 +107,7 @@ TEST(Normalise, DenseLayersOfOneExpertNeedTheModel) {
   const auto ids = std::vector<std::int32_t>{0, 3, /**/ 0, 1, /**/ 0, 2};
   const Trace without = normal(source(3, 2, 1, ids));
   EXPECT_EQ(without.rows().size(), 2U);
-  EXPECT_THAT(testing::notes_of(without), HasSubstr("config.json would tell"));
+  EXPECT_THAT(fixtures::notes_of(without), HasSubstr("config.json would tell"));
   NormaliseOptions options;
   options.model = model({false, true}, 4, 1);
   const Trace with = normal(source(3, 2, 1, ids), options);
@@ -111,7 +138,7 @@ TEST(Normalise, RowsAreMatchedToTokensByTheirNumber) {
   const Trace trace = normal(std::move(raw));
   EXPECT_THAT(trace.segments[0]->token_ids.values, ElementsAre(10, 11, 12));
   EXPECT_THAT(trace.segments[0]->positions.values, ElementsAre(0, 1, 2));
-  EXPECT_THAT(testing::notes_of(trace), HasSubstr("never run"));
+  EXPECT_THAT(fixtures::notes_of(trace), HasSubstr("never run"));
 }
 
 TEST(Normalise, AStatedStartIsUsedOnlyIfTheRowsFit) {
@@ -133,7 +160,7 @@ TEST(Normalise, TokensThatMatchNothingAreLeftOutAndSaidSo) {
   raw.pieces[0].sequence_tokens = {1, 2, 3, 4, 5, 6, 7};
   const Trace trace = normal(std::move(raw));
   EXPECT_TRUE(trace.segments[0]->token_ids.empty());
-  EXPECT_THAT(testing::notes_of(trace), HasSubstr("do not match"));
+  EXPECT_THAT(fixtures::notes_of(trace), HasSubstr("do not match"));
 }
 
 TEST(Normalise, PhysicalIdsBecomeLogicalByTheirMap) {
@@ -162,7 +189,7 @@ TEST(Normalise, AscendingIdsAreNotTakenAsRanked) {
   for (std::int32_t t = 0; t < 40; ++t) ids.insert(ids.end(), {t % 3, 3 + t % 5, 9});
   const Trace sorted = normal(source(40, 1, 3, ids));
   EXPECT_FALSE(sorted.info->rank_order);
-  EXPECT_THAT(testing::notes_of(sorted), HasSubstr("sorted"));
+  EXPECT_THAT(fixtures::notes_of(sorted), HasSubstr("sorted"));
   std::swap(ids[0], ids[1]);
   EXPECT_TRUE(normal(source(40, 1, 3, ids)).info->rank_order);
 }
@@ -207,7 +234,7 @@ TEST(Normalise, FillersOf255AreLeftOutWhereIdsAreFarBelow) {
   EXPECT_EQ(trace.rows()[0].experts, 8U);
   EXPECT_EQ(trace.max_slots(), 2U);
   EXPECT_THAT(ids_at(trace, 0, 0), ElementsAre(3, 1));
-  EXPECT_THAT(testing::notes_of(trace), HasSubstr("255"));
+  EXPECT_THAT(fixtures::notes_of(trace), HasSubstr("255"));
 }
 
 TEST(Normalise, FusedSharedExpertsAreNoChoice) {
@@ -223,7 +250,7 @@ TEST(Normalise, RowsWithAnExpertTwiceAreNotRecorded) {
   const Trace trace = normal(source(2, 1, 2, {5, 5, 1, 2}));
   EXPECT_EQ(trace.segments[0]->used_at(0, 0), used_code::not_recorded);
   EXPECT_THAT(ids_at(trace, 0, 1), ElementsAre(1, 2));
-  EXPECT_THAT(testing::notes_of(trace), HasSubstr("1 token rows name an expert twice"));
+  EXPECT_THAT(fixtures::notes_of(trace), HasSubstr("1 token rows name an expert twice"));
 }
 
 TEST(Normalise, RunTimeKIsTrustedOverTheConfig) {
@@ -231,7 +258,7 @@ TEST(Normalise, RunTimeKIsTrustedOverTheConfig) {
   options.model = model({true}, 8, 4);
   const Trace trace = normal(source(1, 1, 2, {5, 1}), options);
   EXPECT_EQ(trace.rows()[0].k, 2U);
-  EXPECT_THAT(testing::notes_of(trace), HasSubstr("the trace is trusted"));
+  EXPECT_THAT(fixtures::notes_of(trace), HasSubstr("the trace is trusted"));
 }
 
 TEST(Normalise, ARecorderWithFewerSlotsThanTheModelIsApproximate) {
@@ -258,7 +285,7 @@ TEST(Normalise, ProbabilitiesPosingAsLogitsAreSeen) {
   NormaliseOptions options;
   options.k = 2;
   const Trace trace = normal(logits({0.5F, 0.2F, 0.2F, 0.1F, 0.1F, 0.2F, 0.3F, 0.4F}, 4), options);
-  EXPECT_THAT(testing::notes_of(trace), HasSubstr("probabilities"));
+  EXPECT_THAT(fixtures::notes_of(trace), HasSubstr("probabilities"));
   EXPECT_FLOAT_EQ(trace.segments[0]->router_logits.at(0), std::log(0.5F));
   EXPECT_THAT(ids_at(trace, 0, 0), ElementsAre(0, 1));  // a tie goes to the lower id
   EXPECT_THAT(ids_at(trace, 0, 1), ElementsAre(3, 2));
@@ -289,7 +316,7 @@ TEST(Normalise, CountsFromPhysicalPlacesAreAddedPerExpert) {
   ASSERT_EQ(trace.rows().size(), 1U);  // the first layer counted nothing: dense
   EXPECT_EQ(trace.rows()[0].layer, 1);
   EXPECT_EQ(trace.counts.steps, 2U);
-  EXPECT_THAT(testing::counts_at(trace, 0), ElementsAre(5, 11));
+  EXPECT_THAT(fixtures::counts_at(trace, 0), ElementsAre(5, 11));
 }
 
 TEST(Normalise, CountsOnlyGiveNoIds) {
@@ -299,7 +326,7 @@ TEST(Normalise, CountsOnlyGiveNoIds) {
   const Trace trace = normal(std::move(raw));
   EXPECT_FALSE(trace.has_ids());
   EXPECT_EQ(trace.token_count(), 0U);
-  EXPECT_THAT(testing::counts_at(trace, 0), ElementsAre(3, 9));
+  EXPECT_THAT(fixtures::counts_at(trace, 0), ElementsAre(3, 9));
 }
 
 TEST(Normalise, AnIdBeyondTheToldExpertsIsRefusedWithItsPlace) {

@@ -9,12 +9,12 @@
 namespace moescope::text_formats_test {
 namespace {
 
-using testing::counts_at;
+using fixtures::counts_at;
+using fixtures::ids_at;
+using fixtures::ImportFolder;
+using fixtures::notes_of;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::ids_at;
-using testing::ImportFolder;
-using testing::notes_of;
 
 TEST(JsonLines, RoutesWeightsAndFactsByTheirKeys) {
   const ImportFolder folder;
@@ -27,7 +27,7 @@ TEST(JsonLines, RoutesWeightsAndFactsByTheirKeys) {
   EXPECT_THAT(ids_at(trace, 0, 0), ElementsAre(5, 2));
   EXPECT_THAT(ids_at(trace, 1, 0), ElementsAre(1, 0));
   EXPECT_THAT(ids_at(trace, 1, 1), ElementsAre());
-  EXPECT_THAT(testing::weights_at(trace, 0, 0), ElementsAre(0.7F, 0.3F));
+  EXPECT_THAT(fixtures::weights_at(trace, 0, 0), ElementsAre(0.7F, 0.3F));
   EXPECT_THAT(trace.segments[0]->token_ids.values, ElementsAre(9, -1));
   EXPECT_THAT(trace.segments[0]->phases.values, ElementsAre(255, 1));
   EXPECT_FALSE(trace.info->rank_order);
@@ -71,7 +71,7 @@ TEST(CountTables, MatricesInCsvJsonTextAndNpy) {
   ImportOptions counts;
   counts.format = "expert-counts";
   EXPECT_THAT(
-      counts_at(folder.import("m.npy", testing::npy_bytes<std::int64_t>(DType::i64, {2, 2}, {1, 2, 3, 4}), counts), 1),
+      counts_at(folder.import("m.npy", fixtures::npy_bytes<std::int64_t>(DType::i64, {2, 2}, {1, 2, 3, 4}), counts), 1),
       ElementsAre(3, 4));
 }
 
@@ -153,7 +153,7 @@ TEST(Esft, LayersOfSeveralFilesStandSideBySide) {
   EXPECT_EQ(trace->rows()[0].layer, 1);
   EXPECT_THAT(ids_at(*trace, 0, 1), ElementsAre(1, 0));
   EXPECT_THAT(ids_at(*trace, 1, 0), ElementsAre(3, 4));
-  EXPECT_THAT(testing::weights_at(*trace, 1, 1), ElementsAre(0.8F, 0.2F));
+  EXPECT_THAT(fixtures::weights_at(*trace, 1, 1), ElementsAre(0.8F, 0.2F));
 }
 
 TEST(Importers, WhatNothingFitsSaysWhatWasLookedFor) {
@@ -167,8 +167,8 @@ TEST(Importers, WhatNothingFitsSaysWhatWasLookedFor) {
 
 TEST(Importers, WhatFitsSeveralAsksForTheFormat) {
   const ImportFolder folder;
-  const auto path =
-      folder.write("a.npy", testing::npy_bytes<std::int32_t>(DType::i32, {3, 4}, {1, 2, 3, 0, 0, 1, 2, 3, 3, 2, 1, 0}));
+  const auto path = folder.write(
+      "a.npy", fixtures::npy_bytes<std::int32_t>(DType::i32, {3, 4}, {1, 2, 3, 0, 0, 1, 2, 3, 3, 2, 1, 0}));
   const auto trace = import_trace({path}, {});
   ASSERT_FALSE(trace);
   EXPECT_EQ(trace.error().kind, ErrorKind::usage);

@@ -8,7 +8,7 @@
 
 #include "tests/core/io/zip_bytes.h"
 
-namespace moescope::testing {
+namespace moescope::fixtures {
 
 class TorchBytes {
  public:
@@ -61,4 +61,4 @@ class TorchBytes {
   std::vector<std::string> storages_;
 };
 
-}  // namespace moescope::testing
+}  // namespace moescope::fixtures

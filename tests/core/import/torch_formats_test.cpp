@@ -8,13 +8,13 @@
 namespace moescope::torch_formats_test {
 namespace {
 
-using testing::counts_at;
+using fixtures::counts_at;
+using fixtures::ids_at;
+using fixtures::ImportFolder;
+using fixtures::notes_of;
+using fixtures::TorchBytes;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::ids_at;
-using testing::ImportFolder;
-using testing::notes_of;
-using testing::TorchBytes;
 
 using T = TorchBytes;
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace moescope::testing {
+namespace moescope::fixtures {
 
 inline std::string base64_text(std::string_view bytes) {
   constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -22,4 +22,4 @@ inline std::string base64_text(std::string_view bytes) {
   return out;
 }
 
-}  // namespace moescope::testing
+}  // namespace moescope::fixtures

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace moescope::testing {
+namespace moescope::fixtures {
 
 class GgufBytes {
  public:
@@ -72,4 +72,4 @@ class GgufBytes {
   std::string entries_, tensors_, data_;
 };
 
-}  // namespace moescope::testing
+}  // namespace moescope::fixtures

@@ -9,10 +9,10 @@
 namespace moescope::gguf_test {
 namespace {
 
+using fixtures::GgufBytes;
+using fixtures::TemporaryFolder;
 using ::testing::ElementsAre;
-using testing::GgufBytes;
 using ::testing::HasSubstr;
-using testing::TemporaryFolder;
 
 class Gguf : public ::testing::Test {
  protected:

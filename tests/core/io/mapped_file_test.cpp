@@ -14,7 +14,7 @@
 namespace moescope::mapped_file_test {
 namespace {
 
-using testing::TemporaryFolder;
+using fixtures::TemporaryFolder;
 
 std::size_t sum(std::span<const std::byte> bytes) {
   return std::accumulate(bytes.begin(), bytes.end(), std::size_t{0},

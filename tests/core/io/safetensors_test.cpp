@@ -11,9 +11,9 @@
 namespace moescope::safetensors_test {
 namespace {
 
+using fixtures::safetensors_bytes;
+using fixtures::TemporaryFolder;
 using ::testing::HasSubstr;
-using testing::safetensors_bytes;
-using testing::TemporaryFolder;
 
 class Safetensors : public ::testing::Test {
  protected:

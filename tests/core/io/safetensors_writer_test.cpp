@@ -11,8 +11,8 @@
 namespace moescope::safetensors_writer_test {
 namespace {
 
+using fixtures::TemporaryFolder;
 using ::testing::HasSubstr;
-using testing::TemporaryFolder;
 
 std::vector<std::byte> counting(std::size_t n, int from) {
   std::vector<std::byte> out(n);

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace moescope::testing {
+namespace moescope::fixtures {
 
 class TemporaryFolder {
  public:
@@ -46,4 +46,4 @@ inline std::string safetensors_bytes(std::string_view header, std::string_view d
   return out;
 }
 
-}  // namespace moescope::testing
+}  // namespace moescope::fixtures

@@ -15,9 +15,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using namespace std::string_literals;
-using testing::stored_part;
-using testing::TemporaryFolder;
-using testing::zip_bytes;
+using fixtures::stored_part;
+using fixtures::TemporaryFolder;
+using fixtures::zip_bytes;
 
 std::filesystem::path data(const std::string& name) {
   return std::filesystem::path(MOESCOPE_TEST_DATA) / "torch" / name;
@@ -155,13 +155,13 @@ std::string one_tensor(char elements) {
 TEST(TorchFile, RecordsMustHoldTheirTensors) {
   const TemporaryFolder folder;
   const std::string two(8, '\0');
-  const auto write = [&](std::vector<testing::ZipPart> parts) { return folder.write("t.pt", zip_bytes(parts)); };
+  const auto write = [&](std::vector<fixtures::ZipPart> parts) { return folder.write("t.pt", zip_bytes(parts)); };
   EXPECT_TRUE(read_torch_file(write({stored_part("a/data.pkl", one_tensor(2)), stored_part("a/data/0", two)})));
   EXPECT_THAT(problem(write({stored_part("a/data.pkl", one_tensor(3)), stored_part("a/data/0", two)})),
               HasSubstr("8 bytes where 12"));
   EXPECT_THAT(problem(write({stored_part("a/data.pkl", one_tensor(2)), stored_part("b/data/0", two)})),
               HasSubstr("no record"));
-  EXPECT_THAT(problem(write({stored_part("a/data.pkl", one_tensor(2)), testing::deflated_part("a/data/0", two)})),
+  EXPECT_THAT(problem(write({stored_part("a/data.pkl", one_tensor(2)), fixtures::deflated_part("a/data/0", two)})),
               HasSubstr("compressed"));
   EXPECT_THAT(problem(write({stored_part("a/data.pkl", one_tensor(2)), stored_part("a/data/0", two),
                              stored_part("a/byteorder", "big")})),
@@ -169,7 +169,7 @@ TEST(TorchFile, RecordsMustHoldTheirTensors) {
   EXPECT_THAT(problem(write({stored_part("a/data.pkl", one_tensor(2)), stored_part("b/data.pkl", one_tensor(2))})),
               HasSubstr("several data.pkl"));
   EXPECT_TRUE(
-      read_torch_file(write({testing::deflated_part("a/data.pkl", one_tensor(2)), stored_part("a/data/0", two),
+      read_torch_file(write({fixtures::deflated_part("a/data.pkl", one_tensor(2)), stored_part("a/data/0", two),
                              stored_part("a/byteorder", "little"), stored_part("a/.data/serialization_id", "1")})));
 }
 

@@ -11,10 +11,10 @@
 namespace moescope::weight_set_test {
 namespace {
 
+using fixtures::safetensors_bytes;
+using fixtures::TemporaryFolder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::safetensors_bytes;
-using testing::TemporaryFolder;
 
 class Sharded : public ::testing::Test {
  protected:

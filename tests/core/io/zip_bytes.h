@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace moescope::testing {
+namespace moescope::fixtures {
 
 template <typename Number>
 void put(std::string& out, Number value) {
@@ -151,4 +151,4 @@ inline std::string zip_bytes(std::vector<ZipPart> parts, const ZipEndFields& end
   return out + end.comment;
 }
 
-}  // namespace moescope::testing
+}  // namespace moescope::fixtures

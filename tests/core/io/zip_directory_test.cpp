@@ -9,13 +9,13 @@
 namespace moescope::zip_directory_test {
 namespace {
 
-using testing::deflated_part;
+using fixtures::deflated_part;
+using fixtures::stored_part;
+using fixtures::TemporaryFolder;
+using fixtures::zip_bytes;
+using fixtures::ZipEndFields;
+using fixtures::ZipPart;
 using ::testing::HasSubstr;
-using testing::stored_part;
-using testing::TemporaryFolder;
-using testing::zip_bytes;
-using testing::ZipEndFields;
-using testing::ZipPart;
 
 class Zip : public ::testing::Test {
  protected:

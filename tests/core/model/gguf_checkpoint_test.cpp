@@ -12,9 +12,9 @@
 namespace moescope::gguf_checkpoint_test {
 namespace {
 
-using testing::GgufBytes;
+using fixtures::GgufBytes;
+using fixtures::TemporaryFolder;
 using ::testing::HasSubstr;
-using testing::TemporaryFolder;
 
 namespace fs = std::filesystem;
 

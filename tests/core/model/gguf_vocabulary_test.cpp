@@ -14,10 +14,10 @@
 namespace moescope::gguf_vocabulary_test {
 namespace {
 
+using fixtures::GgufBytes;
+using fixtures::TemporaryFolder;
 using ::testing::ElementsAre;
-using testing::GgufBytes;
 using ::testing::HasSubstr;
-using testing::TemporaryFolder;
 
 nlohmann::json data(const std::string& name) {
   std::ifstream stream(std::string(MOESCOPE_TEST_DATA) + "/tokenizers/" + name);

@@ -15,7 +15,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Ids = std::vector<std::int32_t>;
-using testing::TemporaryFolder;
+using fixtures::TemporaryFolder;
 
 std::filesystem::path model_file(const std::string& name) {
   return std::filesystem::path(MOESCOPE_TEST_DATA) / "tokenizers" / name;

@@ -13,8 +13,8 @@ namespace {
 
 using ::testing::HasSubstr;
 using namespace std::string_literals;
-using testing::put;
-using testing::TemporaryFolder;
+using fixtures::put;
+using fixtures::TemporaryFolder;
 
 namespace fs = std::filesystem;
 
@@ -35,7 +35,7 @@ std::string number(std::uint64_t value) {
 // The float32 tensors of a safetensors file as torch.save writes a state dict.
 std::string torch_file(const SafetensorsFile& file) {
   std::string pickle = "\x80\x02}(";
-  std::vector<testing::ZipPart> parts(1);
+  std::vector<fixtures::ZipPart> parts(1);
   for (const TensorView& view : file.tensors) {
     const std::string key = std::to_string(parts.size());
     pickle += text(view.name) + "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\nFloatStorage\n" +
@@ -45,11 +45,11 @@ std::string torch_file(const SafetensorsFile& file) {
     std::uint64_t stride = view.elements();
     for (const std::uint64_t extent : view.shape) pickle += number(stride /= extent);
     pickle += "t\x89"s + "ccollections\nOrderedDict\n)RtR";
-    parts.push_back(testing::stored_part("archive/data/" + key,
-                                         {reinterpret_cast<const char*>(view.bytes.data()), view.bytes.size()}));
+    parts.push_back(fixtures::stored_part("archive/data/" + key,
+                                          {reinterpret_cast<const char*>(view.bytes.data()), view.bytes.size()}));
   }
-  parts[0] = testing::stored_part("archive/data.pkl", pickle + "u.");
-  return testing::zip_bytes(std::move(parts));
+  parts[0] = fixtures::stored_part("archive/data.pkl", pickle + "u.");
+  return fixtures::zip_bytes(std::move(parts));
 }
 
 class TorchCheckpoint : public ::testing::Test {

@@ -12,10 +12,10 @@
 namespace moescope::filter_test {
 namespace {
 
+using fixtures::random_trace;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::random_trace;
 
 using Truth = std::function<bool(const Segment&, std::size_t token, std::size_t index)>;
 

@@ -5,7 +5,7 @@
 
 #include "core/trace/trace.h"
 
-namespace moescope::testing {
+namespace moescope::fixtures {
 
 struct RandomTraceOptions {
   std::size_t rows = 3;
@@ -18,4 +18,4 @@ struct RandomTraceOptions {
 
 [[nodiscard]] Trace random_trace(std::uint64_t seed, const RandomTraceOptions& options = {});
 
-}  // namespace moescope::testing
+}  // namespace moescope::fixtures

@@ -5,7 +5,7 @@
 #include "core/trace/trace_builder.h"
 #include "tests/core/trace/random_trace.h"
 
-namespace moescope::testing {
+namespace moescope::fixtures {
 
 Trace random_trace(std::uint64_t seed, const RandomTraceOptions& options) {
   std::mt19937_64 random(seed);
@@ -63,4 +63,4 @@ Trace random_trace(std::uint64_t seed, const RandomTraceOptions& options) {
   return builder.build("random");
 }
 
-}  // namespace moescope::testing
+}  // namespace moescope::fixtures

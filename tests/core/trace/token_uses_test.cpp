@@ -36,15 +36,15 @@ void expect_found(const Trace& trace) {
 }
 
 TEST(TokenUses, AreThoseOfThePlainLoop) {
-  for (const std::uint64_t seed : {1, 2, 3}) expect_found(testing::random_trace(seed));
+  for (const std::uint64_t seed : {1, 2, 3}) expect_found(fixtures::random_trace(seed));
   for (const bool ragged : {true, false}) {
     for (const std::uint32_t experts : {16U, 256U, 300U}) {
-      testing::RandomTraceOptions options;
+      fixtures::RandomTraceOptions options;
       options.experts = experts;
       options.slots = 8;
       options.ragged = ragged;
       options.segments = 3;
-      expect_found(testing::random_trace(7, options));
+      expect_found(fixtures::random_trace(7, options));
     }
   }
   SynthTraceOptions shape;
@@ -85,7 +85,7 @@ TEST(TokenUses, StandInFilters) {
 }
 
 TEST(TokenUses, ErrorsSayWhatIsThere) {
-  const Trace trace = testing::random_trace(1);
+  const Trace trace = fixtures::random_trace(1);
   const struct {
     const char* text;
     const char* where;

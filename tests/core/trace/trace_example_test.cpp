@@ -42,7 +42,7 @@ class TraceExample : public ::testing::Test {
     return out;
   }
 
-  testing::TemporaryFolder folder_;
+  fixtures::TemporaryFolder folder_;
   std::filesystem::path path_ = folder_.path() / "t.routes.safetensors";
   std::string python_;
 };
@@ -73,7 +73,7 @@ TEST_F(TraceExample, WhatPythonWritesIsATrace) {
 }
 
 TEST_F(TraceExample, WhatWeWritePythonReads) {
-  const Trace trace = testing::random_trace(21, {.rows = 2, .experts = 5, .slots = 2});
+  const Trace trace = fixtures::random_trace(21, {.rows = 2, .experts = 5, .slots = 2});
   ASSERT_TRUE(write_trace(trace, path_));
   std::string expected;
   for (std::size_t r = 0; r < 2; ++r) {
@@ -98,7 +98,7 @@ TEST(Help, NamesEveryPartOfTheFormatAndEveryTerm) {
     EXPECT_THAT(format, HasSubstr(name));
   }
   const std::string filters = read_whole_file(MOESCOPE_SOURCE_DIR "/resources/help/filter.md", 1U << 20U).value();
-  for (const FilterTerm& term : filter_terms(testing::random_trace(22))) {
+  for (const FilterTerm& term : filter_terms(fixtures::random_trace(22))) {
     if (term.kind == "tag" || term.name == "noise") continue;
     EXPECT_THAT(filters, HasSubstr("`" + term.name + "`"));
   }

@@ -9,9 +9,9 @@
 namespace moescope::trace_file_columns_test {
 namespace {
 
+using fixtures::TraceFile;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::TraceFile;
 
 TEST_F(TraceFile, SignedIdsAreNarrowed) {
   const std::vector<std::int64_t> wide{0, 3, 1, -1, -1, -1};
@@ -72,7 +72,7 @@ TEST_F(TraceFile, UnalignedTensorsAreCopied) {
   header += R"("expert_ids":{"dtype":"U8","shape":[1,1,1],"data_offsets":[0,1]},)";
   header += R"("positions":{"dtype":"I32","shape":[1],"data_offsets":[1,5]}})";
   header.resize((header.size() + 7) / 8 * 8, ' ');
-  folder_.write("t.routes.safetensors", testing::safetensors_bytes(header, std::string("\2\x2A\0\0\0", 5)));
+  folder_.write("t.routes.safetensors", fixtures::safetensors_bytes(header, std::string("\2\x2A\0\0\0", 5)));
   const auto trace = read_trace(path_);
   ASSERT_TRUE(trace) << trace.error().text();
   EXPECT_EQ(trace->segments[0]->positions[0], 42);

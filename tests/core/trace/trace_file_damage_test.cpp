@@ -10,9 +10,9 @@
 namespace moescope::trace_file_damage_test {
 namespace {
 
+using fixtures::random_trace;
+using fixtures::TraceFile;
 using ::testing::HasSubstr;
-using testing::random_trace;
-using testing::TraceFile;
 
 TEST_F(TraceFile, ATruncatedFileGivesItsWholeRowsAndSaysSo) {
   const Trace trace = random_trace(9, {.rows = 6, .segments = 1, .tokens_per_segment = 100});

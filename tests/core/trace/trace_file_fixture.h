@@ -13,7 +13,7 @@
 #include "core/trace/trace_file.h"
 #include "tests/core/io/temporary_folder.h"
 
-namespace moescope::testing {
+namespace moescope::fixtures {
 
 class TraceFile : public ::testing::Test {
  protected:
@@ -61,4 +61,4 @@ class TraceFile : public ::testing::Test {
   std::filesystem::path path_ = folder_.path() / "t.routes.safetensors";
 };
 
-}  // namespace moescope::testing
+}  // namespace moescope::fixtures

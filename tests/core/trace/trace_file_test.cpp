@@ -14,10 +14,10 @@
 namespace moescope::trace_file_test {
 namespace {
 
+using fixtures::random_trace;
+using fixtures::TraceFile;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::random_trace;
-using testing::TraceFile;
 
 bool same_number(float a, float b) {
   return a == b || (std::isnan(a) && std::isnan(b));

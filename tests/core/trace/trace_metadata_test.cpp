@@ -11,8 +11,8 @@
 namespace moescope::trace_metadata_test {
 namespace {
 
+using fixtures::TraceFile;
 using ::testing::HasSubstr;
-using testing::TraceFile;
 
 TEST_F(TraceFile, MetadataIsChecked) {
   const Part good = ids({0}, 1, 1, 1);
@@ -27,7 +27,7 @@ TEST_F(TraceFile, MetadataIsChecked) {
   EXPECT_THAT(problem({good}, metadata(1, 4, R"(,"id_space":"other")")), HasSubstr("id_space"));
   EXPECT_THAT(problem({good}, metadata(1, 4, R"(,"tags":{"domain":"code"})")), HasSubstr("tags.domain"));
   EXPECT_THAT(problem({good}, "{"), HasSubstr("JSON"));
-  folder_.write("t.routes.safetensors", testing::safetensors_bytes("{}"));
+  folder_.write("t.routes.safetensors", fixtures::safetensors_bytes("{}"));
   EXPECT_THAT(read_trace(path_).error().what, HasSubstr("not a trace"));
   EXPECT_FALSE(looks_like_trace(path_));
 }

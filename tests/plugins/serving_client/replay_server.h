@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace moescope::testing {
+namespace moescope::fixtures {
 
 enum class Replay { sglang, vllm };
 
@@ -31,4 +31,4 @@ class ReplayServer {
 // What the server routes a prompt of n characters to: n + 3 rows of 2 layers (the first dense) and 2 experts of 8.
 std::vector<int> replayed_routes(const std::string& prompt);
 
-}  // namespace moescope::testing
+}  // namespace moescope::fixtures

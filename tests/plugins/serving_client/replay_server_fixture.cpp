@@ -10,7 +10,7 @@
 #include "tests/core/io/base64_text.h"
 #include "tests/plugins/serving_client/replay_server.h"
 
-namespace moescope::testing {
+namespace moescope::fixtures {
 namespace {
 
 using Json = nlohmann::json;
@@ -162,4 +162,4 @@ int ReplayServer::most_at_once() const {
   return state_->most;
 }
 
-}  // namespace moescope::testing
+}  // namespace moescope::fixtures

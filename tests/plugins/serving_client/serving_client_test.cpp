@@ -16,12 +16,12 @@
 namespace moescope::serving_client_test {
 namespace {
 
+using fixtures::Replay;
+using fixtures::ReplayServer;
 using serving::HttpServingClient;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using testing::Replay;
-using testing::ReplayServer;
 
 class ServingClientTest : public ::testing::Test {
  protected:
@@ -41,7 +41,7 @@ class ServingClientTest : public ::testing::Test {
     return text.str();
   }
   bool left_nothing() const { return std::filesystem::is_empty(folder_.path()); }
-  testing::TemporaryFolder folder_;
+  fixtures::TemporaryFolder folder_;
   HttpServingClient client_;
 };
 

@@ -13,11 +13,6 @@ namespace {
 constexpr std::size_t looked_at = 4096;
 constexpr std::size_t cells_limit = std::size_t{1} << 26U;
 
-bool is_integer(DType type) {
-  return type == DType::u8 || type == DType::i8 || type == DType::i16 || type == DType::u16 || type == DType::i32 ||
-         type == DType::u32 || type == DType::i64 || type == DType::u64;
-}
-
 ImportScore score_exflow(SourceFile& file) {
   if (file.kind() != FileKind::npy || !file.npy()) return {};
   const TensorView& array = file.npy()->tensor;

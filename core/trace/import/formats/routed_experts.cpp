@@ -47,11 +47,6 @@ bool holds_choices(const TensorView& tensor) {
   return good > 0 && highest <= 65'535;
 }
 
-bool is_integer(DType type) {
-  return type == DType::u8 || type == DType::i8 || type == DType::i16 || type == DType::u16 || type == DType::i32 ||
-         type == DType::u32 || type == DType::i64 || type == DType::u64;
-}
-
 const Json* routed_in(const Json& object) {
   if (const Json* value = first_of(object, {"routed_experts", "prompt_routed_experts"})) return value;
   for (const char* inner : {"meta_info", "sgl_ext", "sglext"}) {
