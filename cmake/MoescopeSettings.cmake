@@ -37,10 +37,10 @@ add_library(moescope_settings INTERFACE)
 target_include_directories(moescope_settings INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(moescope_settings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  # GCC 12 warns of overlap, sizes and bounds in std::string's own operator+ when it is inlined at -O2 and above. The
+  # GCC 12 warns of overlap, sizes and bounds inside std::string and std::vector when they are inlined at -O2. The
   # sanitizer builds check the same at run time.
   target_compile_options(moescope_settings INTERFACE -Wno-restrict -Wno-stringop-overflow
-    -Wno-stringop-overread -Wno-array-bounds)
+    -Wno-stringop-overread -Wno-array-bounds -Wno-free-nonheap-object)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND MOESCOPE_FAST_BUILD)
   # In a batch, a type of an unnamed namespace looks like one of a header.

@@ -25,7 +25,7 @@ Expected<nlohmann::json> set_filter(WorkbenchState& state, const nlohmann::json&
     Action action{0, command, text.empty() ? "clear the filter" : "filter " + text, "", false, {}};
     action.edits.push_back(set_edit("state", "filter", text.empty() ? nlohmann::json() : nlohmann::json(text)));
     const std::size_t kept = applied->mask.all() ? trace->token_count() : applied->mask.selected;
-    state.just_applied.emplace(trace, std::move(*applied));
+    state.filters.put(trace, std::move(*applied));
     return state.act(std::move(action), {{"tokens", kept}, {"of", trace->token_count()}});
   };
   return run_parts(state, arguments, {"Filter tokens", "filter", work, finish});

@@ -100,7 +100,6 @@ void WorkbenchState::enter(Session next, bool is_unsaved) {
 Expected<nlohmann::json> WorkbenchState::act(Action action, nlohmann::json reply) {
   const auto sequence = session.record(std::move(action));
   just_opened.resize(*sequence == 0 || !sequence ? 0 : just_opened.size());
-  if (!sequence || *sequence == 0) just_applied.reset();
   if (!sequence) return fail(sequence.error());
   reply["action"] = *sequence;
   if (*sequence > 0) notify(reload() | bit(Change::undo));
@@ -139,7 +138,6 @@ Changes WorkbenchState::reload() {
   reload_sources(changes);
   reload_values(changes);
   just_opened.clear();
-  just_applied.reset();
   return changes;
 }
 
@@ -236,12 +234,13 @@ void WorkbenchState::apply_stored_filter(const std::string& text, Changes& chang
   filter = AppliedFilter{};
   changes |= bit(Change::filter);
   if (!loaded || text.empty()) return;
-  if (just_applied && just_applied->first == trace->trace && just_applied->second.filter.text == text) {
-    filter = std::move(just_applied->second);
+  if (auto known = filters.find(trace->trace, text)) {
+    filter = std::move(*known);
     return;
   }
   if (auto applied = apply_filter(*trace->trace, text)) {
     filter = std::move(*applied);
+    filters.put(trace->trace, filter);
   } else {
     last_error = applied.error();
     changes |= bit(Change::error);

@@ -15,6 +15,7 @@
 
 #include "core/base/main_queue.h"
 #include "core/session/session.h"
+#include "core/workbench/filter_memory.h"
 #include "core/workbench/recent_files.h"
 #include "core/workbench/result_memory.h"
 #include "core/workbench/workbench.h"
@@ -68,8 +69,7 @@ struct WorkbenchState {
   std::vector<Opened> just_opened;                      // taken over by reload() instead of opening again
   std::int64_t active_trace = 0, active_checkpoint = 0;
   AppliedFilter filter;
-  // A filter that a command applied already, for its trace; taken over by reload() instead of applying it again.
-  std::optional<std::pair<std::shared_ptr<const Trace>, AppliedFilter>> just_applied;
+  FilterMemory filters{16};      // reload() looks here before it applies a filter
   nlohmann::json filter_inputs;  // trace and text that `filter` was made from
   Selection selection;
   std::vector<Annotation> annotations;
