@@ -194,11 +194,11 @@ Heads project(const at::Tensor& x, const AttentionWeights& w, const AttentionSha
     out.k = part(width, kv_width, w.k_bias);
     out.v = part(width + kv_width, kv_width, w.v_bias);
   } else {
-    out.q = project(x, w.q, w.q_bias);
+    out.q = apply_linear(x, w.q, w.q_bias);
     if (interrupt) interrupt();
-    out.k = project(x, w.k, w.k_bias);
+    out.k = apply_linear(x, w.k, w.k_bias);
     if (interrupt) interrupt();
-    out.v = project(x, w.v, w.v_bias);
+    out.v = apply_linear(x, w.v, w.v_bias);
   }
   out.q = prepared(out.q, w.q_norm, shape, tables, shape.head_dim);
   out.k = prepared(out.k, w.k_norm, shape, tables, shape.head_dim);
@@ -212,16 +212,16 @@ Heads project_latent(const at::Tensor& x, const AttentionWeights& w, const Atten
   const std::int64_t tokens = x.size(0), heads = shape.heads;
   Heads out;
   if (w.q_b.defined()) {
-    const at::Tensor inner = rms_norm(project(x, w.q_a, w.q_a_bias), w.q_a_norm, latent_norm_epsilon);
-    out.q = project(inner.to(x.scalar_type()), w.q_b, {});
+    const at::Tensor inner = rms_norm(apply_linear(x, w.q_a, w.q_a_bias), w.q_a_norm, latent_norm_epsilon);
+    out.q = apply_linear(inner.to(x.scalar_type()), w.q_b, {});
   } else {
-    out.q = project(x, w.q, {});
+    out.q = apply_linear(x, w.q, {});
   }
   if (interrupt) interrupt();
-  const at::Tensor compressed = project(x, w.kv_a, w.kv_a_bias);
+  const at::Tensor compressed = apply_linear(x, w.kv_a, w.kv_a_bias);
   const at::Tensor latent = rms_norm(compressed.narrow(1, 0, a.kv_rank), w.kv_a_norm, latent_norm_epsilon);
-  const at::Tensor both =
-      project(latent.to(x.scalar_type()), w.kv_b, {}).view({tokens, heads, std::int64_t{a.nope_dim} + a.value_dim});
+  const at::Tensor both = apply_linear(latent.to(x.scalar_type()), w.kv_b, {})
+                              .view({tokens, heads, std::int64_t{a.nope_dim} + a.value_dim});
   // One rotated key part, shared by all heads.
   const at::Tensor position = prepared(compressed.narrow(1, a.kv_rank, a.rope_dim), {}, shape, tables, a.rope_dim);
   const at::Tensor shared = position.unsqueeze(1).expand({tokens, heads, a.rope_dim});

@@ -85,16 +85,16 @@ at::Tensor scanned(const Scan& s, const PackedSequences& sequences, const Interr
 at::Tensor mamba_mixer(const at::Tensor& x, const MambaWeights& w, double norm_epsilon,
                        const PackedSequences& sequences, const Interrupt& interrupt, MambaCache* cache) {
   const std::int64_t inner = w.a_log.size(0), states = w.a_log.size(1), rank = w.dt.size(1);
-  const at::Tensor both = project(x, w.in, w.in_bias);
+  const at::Tensor both = apply_linear(x, w.in, w.in_bias);
   if (interrupt) interrupt();
   const at::Tensor u =
       cache ? convolved_after(*cache, both.narrow(1, 0, inner), w) : convolved(both.narrow(1, 0, inner), w, sequences);
-  const at::Tensor parts = project(u.to(x.scalar_type()), w.x, {});
+  const at::Tensor parts = apply_linear(u.to(x.scalar_type()), w.x, {});
   const at::Tensor step = rms_norm(parts.narrow(1, 0, rank).contiguous(), w.dt_norm, norm_epsilon);
   Scan scan;
   const auto ready = [](const at::Tensor& t) { return t.to(at::kCPU, at::kFloat).contiguous(); };
   scan.u = ready(u);
-  scan.delta = ready(at::softplus(project(step.to(x.scalar_type()), w.dt, w.dt_bias)));
+  scan.delta = ready(at::softplus(apply_linear(step.to(x.scalar_type()), w.dt, w.dt_bias)));
   scan.b = ready(rms_norm(parts.narrow(1, rank, states).contiguous(), w.b_norm, norm_epsilon));
   scan.c = ready(rms_norm(parts.narrow(1, rank + states, states).contiguous(), w.c_norm, norm_epsilon));
   scan.a = ready(at::neg(at::exp(w.a_log)));
@@ -103,7 +103,7 @@ at::Tensor mamba_mixer(const at::Tensor& x, const MambaWeights& w, double norm_e
   const at::Tensor y = scanned(scan, sequences, interrupt, cache ? cache->state : at::Tensor()).to(x.device());
   const at::Tensor gated = y * at::silu(both.narrow(1, inner, inner));
   if (interrupt) interrupt();
-  return project(gated.to(x.scalar_type()), w.out, w.out_bias);
+  return apply_linear(gated.to(x.scalar_type()), w.out, w.out_bias);
 }
 
 }  // namespace moescope::blocks

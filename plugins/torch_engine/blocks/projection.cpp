@@ -4,7 +4,7 @@
 
 namespace moescope::blocks {
 
-at::Tensor project(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+at::Tensor apply_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   const at::Tensor out = at::matmul(x, weight.t()).to(at::kFloat);
   return bias.defined() ? out + bias.to(at::kFloat) : out;
 }

@@ -6,6 +6,6 @@
 namespace moescope::blocks {
 
 // x · weightᵀ (+ bias): x [tokens, in], weight [out, in], bias [out] or undefined. Gives float32 [tokens, out].
-[[nodiscard]] at::Tensor project(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+[[nodiscard]] at::Tensor apply_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
 }  // namespace moescope::blocks
