@@ -78,12 +78,18 @@ json generate_json(const std::optional<GenerateOptions>& generate) {
           {"stop", generate->stop}};
 }
 
+json script_json(const std::optional<ScriptOptions>& script) {
+  if (!script) return nullptr;
+  return {{"inspect", script->inspect}, {"routers", script->routers}, {"experts_per_token", script->experts_per_token}};
+}
+
 json sequence_json(const SequenceInput& sequence) {
   json out{{"ids", sequence.ids}};
   if (!sequence.text.empty()) {
     out["text"] = sequence.text;
     out["spans"] = sequence.spans;
   }
+  if (!sequence.decoder_ids.empty()) out["decoder_ids"] = sequence.decoder_ids;
   if (!sequence.tags.empty()) out["tags"] = sequence.tags;
   return out;
 }
@@ -98,6 +104,7 @@ Expected<RunRequest> read_request(const json& j) {
     sequence.text = s.value("text", "");
     sequence.spans = s.value("spans", sequence.spans);
     sequence.tags = s.value("tags", sequence.tags);
+    sequence.decoder_ids = s.value("decoder_ids", sequence.decoder_ids);
     out.sequences.push_back(std::move(sequence));
   }
   const std::string type = j.value("compute_type", "float32"), device = j.value("device", "automatic");
@@ -132,6 +139,13 @@ Expected<RunRequest> read_request(const json& j) {
     generate.seed = found->value("seed", generate.seed);
     generate.stop = found->value("stop", generate.stop);
     out.generate = std::move(generate);
+  }
+  if (const auto found = j.find("script"); found != j.end() && found->is_object()) {
+    ScriptOptions script;
+    script.inspect = found->value("inspect", script.inspect);
+    script.routers = found->value("routers", script.routers);
+    script.experts_per_token = found->value("experts_per_token", script.experts_per_token);
+    out.script = std::move(script);
   }
   out.out = j.value("out", "");
   out.name = j.value("name", "");
@@ -182,6 +196,7 @@ json to_json(const RunRequest& request) {
             {"sampled_outputs", record.sampled_outputs}}},
           {"hooks", hooks},
           {"generate", generate_json(request.generate)},
+          {"script", script_json(request.script)},
           {"out", request.out},
           {"name", request.name},
           {"source", request.source}};

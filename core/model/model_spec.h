@@ -46,8 +46,9 @@ enum class QkNorm : std::uint8_t {
 };
 enum class Norm : std::uint8_t { rms, layer, layer_without_bias };
 enum class Activation : std::uint8_t {
-  silu,           // silu(gate) · up
-  clamped_swiglu  // (up + 1) · gate · sigmoid(1.702 · gate), gate ≤ limit, |up| ≤ limit
+  silu,            // silu(gate) · up
+  clamped_swiglu,  // (up + 1) · gate · sigmoid(1.702 · gate), gate ≤ limit, |up| ≤ limit
+  relu             // max(gate, 0); there is no up
 };
 
 // Sizes of latent attention.
@@ -60,6 +61,12 @@ struct LatentAttention {
 struct MambaSizes {
   std::uint32_t inner = 0, state = 0, convolution = 0, dt_rank = 0;
   bool convolution_bias = true, projection_bias = false;
+};
+
+// Where positions are told apart by a learned bias of each head for the distance of a key: see relative_position.h.
+struct RelativePositions {
+  std::uint32_t buckets = 0;  // of distances; 0 = the model has no such bias
+  std::uint32_t max_distance = 0;
 };
 
 struct ModelSpec {
@@ -76,6 +83,7 @@ struct ModelSpec {
   std::optional<double> clip_qkv;
   double attention_scale = 0.0;  // of the scores; 0 = head_dim^−½
   RopeSpec rope;
+  RelativePositions relative;
   LatentAttention latent;
   MambaSizes mamba;
   Activation activation = Activation::silu;
@@ -85,7 +93,11 @@ struct ModelSpec {
   // Layers that do not rotate multiply q by ln(1 + ⌊(position + 1) / floor⌋) · scale + 1; floor 0 = they do not.
   double temperature_floor = 0.0, temperature_scale = 0.0;
   std::vector<LayerSpec> layers;
-  std::vector<std::int32_t> end_tokens;  // after which a text ends
+  // Of an encoder and a decoder in one model: the first so many layers are the encoder's, whose tokens see each other
+  // both ways; the others attend to what it makes of its tokens besides their own.
+  std::uint32_t encoder_layers = 0;
+  std::int32_t start_token = 0;                     // what such a decoder begins with
+  std::vector<std::int32_t> end_tokens;             // after which a text ends
   std::string torch_dtype;                          // as the config says
   std::string quantisation;                         // "fp8", "mxfp4"; empty = none
   std::uint32_t block_rows = 0, block_columns = 0;  // of one scale of "fp8"
@@ -94,6 +106,11 @@ struct ModelSpec {
   // Parameters in all, and used per token (k experts of each layer). Biases that only steer the choice are not counted.
   [[nodiscard]] MOESCOPE_API std::uint64_t parameters_total() const;
   [[nodiscard]] MOESCOPE_API std::uint64_t parameters_active() const;
+  [[nodiscard]] bool is_encoder(std::size_t layer) const { return layer < encoder_layers; }
+  // The layer's number in its own stack, which is what tensor names and traces count by.
+  [[nodiscard]] std::uint32_t number_in_stack(std::size_t layer) const {
+    return static_cast<std::uint32_t>(layer) - (is_encoder(layer) ? 0 : encoder_layers);
+  }
   // Width of a query head and of a value head, whichever attention the model has.
   [[nodiscard]] std::uint32_t query_dim() const {
     return latent.kv_rank == 0 ? head_dim : latent.nope_dim + latent.rope_dim;

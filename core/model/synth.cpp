@@ -141,11 +141,15 @@ Spread spread(WeightRole role, const std::vector<std::uint64_t>& shape, const Mo
     case R::mamba_b_norm:
     case R::mamba_c_norm:
     case R::mamba_d:
+    case R::encoder_norm:
+    case R::cross_norm:
       return {1.0F, 0.1F};
     case R::embedding:
       return {0.0F, static_cast<float>(1.0 / spec.embedding_multiplier)};
     case R::router:
       return {0.0F, 2.0F / std::sqrt(static_cast<float>(spec.hidden))};
+    case R::relative_bias:
+      return {0.0F, 1.0F};
     case R::mamba_a_log:
       return {0.5F, 0.25F};
     case R::mamba_dt_bias:
@@ -156,7 +160,9 @@ Spread spread(WeightRole role, const std::vector<std::uint64_t>& shape, const Mo
   if (shape.size() == 1 || is_expert_bias(role)) return {0.0F, 0.1F};
   // The inputs of one product: the last size, or the one before where the outputs lie along the rows.
   const WeightUse use = find_weight(spec, role, first_layer_with(spec, role)).value_or(WeightUse{});
-  const std::uint64_t inputs = use.columns > 1 ? use.columns : shape.back();
+  std::uint64_t inputs = use.columns > 1 ? use.columns : shape.back();
+  // Where scores are not divided by the root of a head's width, the queries are.
+  if (spec.attention_scale == 1.0 && (role == R::q || role == R::cross_q)) inputs *= spec.head_dim;
   return {0.0F, 1.0F / std::sqrt(static_cast<float>(inputs))};
 }
 

@@ -33,6 +33,13 @@ constexpr std::array<const char*, weight_role_count> role_names{"embedding",
                                                                 "kv_a_bias",
                                                                 "kv_a_norm",
                                                                 "kv_b",
+                                                                "encoder_norm",
+                                                                "relative_bias",
+                                                                "cross_norm",
+                                                                "cross_q",
+                                                                "cross_k",
+                                                                "cross_v",
+                                                                "cross_o",
                                                                 "mamba_in",
                                                                 "mamba_in_bias",
                                                                 "mamba_convolution",
@@ -77,6 +84,7 @@ class Lister {
   void outside_layers() {
     add(WeightRole::embedding, spec_.vocabulary, spec_.hidden);
     norm(WeightRole::final_norm, WeightRole::final_norm_bias);
+    if (spec_.encoder_layers > 0) add(WeightRole::encoder_norm, spec_.hidden);
     if (!spec_.tied_embeddings) add(WeightRole::lm_head, spec_.vocabulary, spec_.hidden);
     if (spec_.lm_head_bias) add(WeightRole::lm_head_bias, spec_.vocabulary);
   }
@@ -89,6 +97,10 @@ class Lister {
     if (layer.mixer == Mixer::attention) attention();
     if (layer.mixer == Mixer::latent_attention) latent_attention();
     if (layer.mixer == Mixer::mamba) mamba();
+    if (spec_.relative.buckets > 0 && spec_.number_in_stack(index) == 0) {
+      add(WeightRole::relative_bias, spec_.relative.buckets, spec_.heads);
+    }
+    if (spec_.encoder_layers > 0 && !spec_.is_encoder(index)) cross_attention();
     norm(WeightRole::post_norm, WeightRole::post_norm_bias);
     if (layer.kind == LayerKind::dense) {
       mlp(WeightRole::dense_gate, WeightRole::dense_up, WeightRole::dense_down, layer.intermediate);
@@ -107,7 +119,7 @@ class Lister {
   }
   void mlp(WeightRole gate, WeightRole up, WeightRole down, std::uint64_t inner) {
     add(gate, inner, spec_.hidden);
-    add(up, inner, spec_.hidden);
+    if (spec_.activation != Activation::relu) add(up, inner, spec_.hidden);
     add(down, spec_.hidden, inner);
   }
   void attention() {
@@ -129,6 +141,15 @@ class Lister {
       add(WeightRole::k_norm, whole ? kv : spec_.head_dim);
     }
     if (spec_.attention_sinks) add(WeightRole::sinks, spec_.heads);
+  }
+  void cross_attention() {
+    const std::uint64_t q = std::uint64_t{spec_.heads} * spec_.head_dim;
+    const std::uint64_t kv = std::uint64_t{spec_.kv_heads} * spec_.head_dim;
+    add(WeightRole::cross_norm, spec_.hidden);
+    add(WeightRole::cross_q, q, spec_.hidden);
+    add(WeightRole::cross_k, kv, spec_.hidden);
+    add(WeightRole::cross_v, kv, spec_.hidden);
+    add(WeightRole::cross_o, spec_.hidden, q);
   }
   void latent_attention() {
     const LatentAttention& a = spec_.latent;
@@ -259,7 +280,7 @@ std::optional<WeightUse> find_weight(const ModelSpec& spec, WeightRole role, std
 void for_each_needed_tensor(const ModelSpec& spec, const WeightNames& names,
                             const std::function<bool(const NeededTensor&)>& use) {
   for_each_weight(spec, [&](const WeightUse& weight) {
-    const auto named = [&](WeightRole role) { return tensor_name(names[role], weight.layer, weight.expert); };
+    const auto named = [&](WeightRole role) { return weight_name(spec, names, role, weight.layer, weight.expert); };
     const bool expert = is_expert_role(weight.role);
     if (expert && names.experts != ExpertStorage::per_expert) {
       const bool fused = names.experts != ExpertStorage::stacked && names.experts != ExpertStorage::rows_of_all;
@@ -311,6 +332,13 @@ std::string tensor_name(const std::string& pattern, std::uint32_t layer, std::ui
     }
   }
   return out;
+}
+
+std::string weight_name(const ModelSpec& spec, const WeightNames& names, WeightRole role, std::uint32_t layer,
+                        std::uint32_t expert) {
+  const auto own = names.encoder.find(role);
+  const std::string& pattern = spec.is_encoder(layer) && own != names.encoder.end() ? own->second : names[role];
+  return tensor_name(pattern, spec.number_in_stack(layer), expert);
 }
 
 WeightNames decoder_weight_names(const std::string& block) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,6 +45,13 @@ enum class WeightRole : std::uint8_t {
   kv_a_bias,
   kv_a_norm,
   kv_b,
+  encoder_norm,   // of an encoder's last layer
+  relative_bias,  // [buckets, heads], in the first layer of each stack, used by all of it
+  cross_norm,
+  cross_q,
+  cross_k,
+  cross_v,
+  cross_o,
   mamba_in,
   mamba_in_bias,
   mamba_convolution,
@@ -94,6 +102,7 @@ enum class ExpertStorage : std::uint8_t {
 // the name of both. An empty pattern: this layout has no such tensor.
 struct WeightNames {
   std::array<std::string, weight_role_count> patterns;
+  std::map<WeightRole, std::string> encoder;  // those that the layers of an encoder have instead
   ExpertStorage experts = ExpertStorage::per_expert;
   bool fused_qkv = false;     // q, k and v are rows of one tensor, whose name all three have
   bool fused_shared = false;  // the shared expert's gate and up are rows of one tensor, whose name both have
@@ -112,6 +121,10 @@ struct WeightNames {
 
 [[nodiscard]] MOESCOPE_API std::string tensor_name(const std::string& pattern, std::uint32_t layer,
                                                    std::uint32_t expert = 0);
+
+// Name of a weight's tensor, layers counted within their stack.
+[[nodiscard]] MOESCOPE_API std::string weight_name(const ModelSpec& spec, const WeightNames& names, WeightRole role,
+                                                   std::uint32_t layer, std::uint32_t expert = 0);
 
 // One weight that a model of this spec has.
 struct WeightUse {

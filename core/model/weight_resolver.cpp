@@ -55,7 +55,7 @@ Expected<WeightSlice> expert_slice(const ModelSpec& spec, const WeightNames& nam
                 (names.experts == S::rows_of_all && down));
   WeightRole held = use.role;  // the role whose name the tensor has
   if (fused) held = bias ? WeightRole::expert_gate_bias : WeightRole::expert_gate;
-  std::string name = tensor_name(names[held], use.layer, use.expert);
+  std::string name = weight_name(spec, names, held, use.layer, use.expert);
 
   WeightSlice slice;
   slice.rows = use.rows;
@@ -95,7 +95,7 @@ Expected<WeightSlice> resolve_weight(const ModelSpec& spec, const WeightNames& n
   if (is_expert_role(use.role) && names.experts != ExpertStorage::per_expert) {
     return expert_slice(spec, names, tensors, use);
   }
-  const std::string name = tensor_name(names[use.role], use.layer, use.expert);
+  const std::string name = weight_name(spec, names, use.role, use.layer, use.expert);
   auto tensor = tensor_called(tensors, name);
   if (!tensor) return fail(std::move(tensor.error()));
   WeightSlice slice;

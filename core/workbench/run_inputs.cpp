@@ -75,6 +75,30 @@ Expected<std::vector<SequenceInput>> sequences_of_line(const Checkpoint& checkpo
               "Write one {\"text\": …, \"domain\": …} per line");
 }
 
+// Keys of a line that are what runs; the others are tags.
+bool is_input(const std::string& key, const ModelSpec& spec) {
+  return key == "text" || key == "ids" || (spec.encoder_layers > 0 && key == "decoder_text");
+}
+
+// The list of ids or the text for the decoder in a line.
+Expected<void> add_decoder_of_line(const Checkpoint& checkpoint, const nlohmann::json& line, const std::string& place,
+                                   std::vector<SequenceInput>& sequences) {
+  if (checkpoint.spec().encoder_layers == 0) return {};
+  std::vector<std::int32_t> ids;
+  std::string text;
+  if (const auto found = line.find("decoder_ids"); found != line.end() && found->is_array()) {
+    auto list = sequences_from_id_list(checkpoint, *found, place, found->size());
+    if (!list) return fail(list.error());
+    if (!list->empty()) ids = std::move(list->front().ids);
+  }
+  if (const auto found = line.find("decoder_text"); found != line.end() && found->is_string()) text = *found;
+  auto added = add_decoder_input(checkpoint, std::move(ids), text, sequences);
+  if (added) return added;
+  Error error = std::move(added.error());
+  error.where = place;
+  return fail(std::move(error));
+}
+
 std::string tag_text(const nlohmann::json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
@@ -102,9 +126,10 @@ Expected<std::vector<SequenceInput>> sequences_from_jsonl(const Checkpoint& chec
   const auto use = [&](const nlohmann::json& json, const std::string& place) -> Expected<void> {
     auto sequences = sequences_of_line(checkpoint, json, place, longest);
     if (!sequences) return fail(sequences.error());
+    if (auto ok = add_decoder_of_line(checkpoint, json, place, *sequences); !ok) return fail(std::move(ok.error()));
     for (SequenceInput& sequence : *sequences) {
       for (const auto& [name, value] : json.items()) {
-        if (name != "text" && name != "ids" && value.is_primitive() && !value.is_null())
+        if (!is_input(name, checkpoint.spec()) && value.is_primitive() && !value.is_null())
           sequence.tags[name] = tag_text(value);
       }
       all.push_back(std::move(sequence));
@@ -114,6 +139,37 @@ Expected<std::vector<SequenceInput>> sequences_from_jsonl(const Checkpoint& chec
   if (auto done = for_each_json_line(lines, where, use); !done) return fail(std::move(done.error()));
   if (all.empty()) return fail(ErrorKind::input, "there is no text in the file", where, "Give at least one line");
   return all;
+}
+
+Expected<void> add_decoder_input(const Checkpoint& checkpoint, std::vector<std::int32_t> ids, std::string_view text,
+                                 std::vector<SequenceInput>& sequences) {
+  if (ids.empty() && text.empty()) return {};
+  const ModelSpec& spec = checkpoint.spec();
+  if (spec.encoder_layers == 0) {
+    return fail(ErrorKind::usage, "input for a decoder was given, but this model has no encoder", spec.family,
+                "Give it as the text or the ids themselves");
+  }
+  if (!ids.empty() && !text.empty()) {
+    return fail(ErrorKind::usage, "both a text and ids were given for the decoder", "", "Give one of them");
+  }
+  if (sequences.size() != 1) {
+    return fail(ErrorKind::usage,
+                fmt::format("the encoder's text became {} sequences; the decoder reads beside one", sequences.size()),
+                "", "Shorten the text or raise the longest sequence");
+  }
+  if (!ids.empty()) {
+    sequences.front().decoder_ids = std::move(ids);
+    return {};
+  }
+  const auto tokenizer = tokenizer_of(checkpoint);
+  if (!tokenizer) return fail(tokenizer.error());
+  const auto encoding = (*tokenizer)->encode(text, true);
+  if (!encoding) return fail(encoding.error());
+  std::vector<std::int32_t>& out = sequences.front().decoder_ids;
+  out.assign(1, spec.start_token);
+  out.insert(out.end(), encoding->ids.begin(), encoding->ids.end());
+  if (std::find(spec.end_tokens.begin(), spec.end_tokens.end(), out.back()) != spec.end_tokens.end()) out.pop_back();
+  return {};
 }
 
 Expected<std::vector<SequenceInput>> sequences_from_ids(const Checkpoint& checkpoint, std::string_view ids) {

@@ -57,7 +57,7 @@ class FamiliesTest : public ::testing::Test {
 
 TEST_F(FamiliesTest, EveryFamilyCanBeMadeFromNothingAndOpened) {
   for (const char* family : {"dbrx", "deepseek_v2", "deepseek_v3", "glm4_moe", "gpt_oss", "granitemoe", "jamba",
-                             "llama4", "mixtral", "olmoe", "phimoe", "qwen2_moe", "qwen3_moe"}) {
+                             "llama4", "mixtral", "olmoe", "phimoe", "qwen2_moe", "qwen3_moe", "switch_transformers"}) {
     SCOPED_TRACE(family);
     SynthOptions options;
     options.family = family;
@@ -73,6 +73,35 @@ TEST_F(FamiliesTest, EveryFamilyCanBeMadeFromNothingAndOpened) {
     EXPECT_LT((*opened)->spec().parameters_active(), made->parameters);
     EXPECT_THAT((*opened)->notes(), testing::IsEmpty());
   }
+}
+
+TEST_F(FamiliesTest, SwitchHasTwoStacksWhoseSparseLayersFollowTheStep) {
+  SynthOptions options;
+  options.family = "switch_transformers";
+  options.layers = 8;
+  options.vocabulary = 64;
+  ASSERT_TRUE(write_random_checkpoint(options, folder_).has_value());
+  const auto opened = Checkpoint::open(folder_);
+  ASSERT_TRUE(opened.has_value()) << opened.error().text();
+  const ModelSpec& spec = (*opened)->spec();
+  EXPECT_EQ(spec.encoder_layers, 4U);
+  ASSERT_EQ(spec.layers.size(), 8U);
+  for (std::size_t l = 0; l < 8; ++l) {
+    EXPECT_EQ(spec.layers[l].kind, l % 2 == 1 ? LayerKind::moe : LayerKind::dense) << l;
+  }
+  EXPECT_EQ(spec.layers[5].k, 1U);
+  EXPECT_EQ(router_rule_words(spec.layers[5].rule, 1),
+            "softmax over all experts, then the best one, weights not renormalised, at most 64 tokens per expert and "
+            "sequence");
+  // Layers count within their stack, and the inner layer lies elsewhere in a decoder's block.
+  const auto name = [&](WeightRole role, std::uint32_t layer) {
+    return weight_name(spec, (*opened)->names(), role, layer, 2);
+  };
+  EXPECT_EQ(name(WeightRole::expert_gate, 3), "encoder.block.3.layer.1.mlp.experts.expert_2.wi.weight");
+  EXPECT_EQ(name(WeightRole::expert_gate, 5), "decoder.block.1.layer.2.mlp.experts.expert_2.wi.weight");
+  EXPECT_EQ(name(WeightRole::cross_q, 4), "decoder.block.0.layer.1.EncDecAttention.q.weight");
+  EXPECT_FALSE(find_weight(spec, WeightRole::cross_q, 3).has_value());
+  EXPECT_FALSE(find_weight(spec, WeightRole::relative_bias, 5).has_value());
 }
 
 TEST_F(FamiliesTest, EveryWeightOfEveryGoldenModelIsFoundAndFinite) {
