@@ -34,6 +34,10 @@ Description describe_checkpoint(const Checkpoint& checkpoint) {
   facts.add("folder", checkpoint.folder().string());
   facts.add("family", spec.family);
   facts.add("layers", fmt::format("{}, {} of them with experts", spec.layers.size(), moe.size()));
+  if (spec.encoder_layers > 0) {
+    facts.add("stacks", fmt::format("encoder of {} layers, decoder of {}", spec.encoder_layers,
+                                    spec.layers.size() - spec.encoder_layers));
+  }
   nlohmann::json router;
   if (!moe.empty()) {
     router = router_rule_words(moe.front().rule, moe.front().k);
@@ -46,7 +50,9 @@ Description describe_checkpoint(const Checkpoint& checkpoint) {
   facts.add("hidden size", std::to_string(spec.hidden));
   facts.add("vocabulary", fmt::format("{} tokens{}", with_commas(spec.vocabulary),
                                       spec.tied_embeddings ? ", output layer tied to the embedding" : ""));
-  facts.add("positions", with_commas(spec.max_positions));
+  facts.add("positions", spec.relative.buckets == 0 ? with_commas(spec.max_positions)
+                                                    : fmt::format("relative, {} buckets up to a distance of {}",
+                                                                  spec.relative.buckets, spec.relative.max_distance));
   facts.add("parameters", fmt::format("{} in all, {} per token", with_commas(spec.parameters_total()),
                                       with_commas(spec.parameters_active())));
   facts.add("weights", fmt::format("{}, {} in {} file{}", joined({types.begin(), types.end()}),
@@ -59,8 +65,10 @@ Description describe_checkpoint(const Checkpoint& checkpoint) {
   if (!checkpoint.notes().empty()) facts.add("notes", joined(checkpoint.notes(), "\n"));
 
   nlohmann::json layers = nlohmann::json::array();
-  for (const LayerSpec& layer : spec.layers) {
+  for (std::size_t l = 0; l < spec.layers.size(); ++l) {
+    const LayerSpec& layer = spec.layers[l];
     layers.push_back({{"kind", layer.kind == LayerKind::moe ? "moe" : "dense"},
+                      {"block", spec.is_encoder(l) ? "encoder" : "decoder"},
                       {"experts", layer.experts},
                       {"k", layer.k},
                       {"shared", layer.shared},

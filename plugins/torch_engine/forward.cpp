@@ -10,6 +10,7 @@
 
 #include "plugins/torch_engine/blocks/kernels.h"
 #include "plugins/torch_engine/blocks/norm.h"
+#include "plugins/torch_engine/blocks/relative_attention.h"
 #include "plugins/torch_engine/head.h"
 #include "plugins/torch_engine/interrupt.h"
 #include "plugins/torch_engine/routing.h"
@@ -23,7 +24,10 @@ struct Batch {
   blocks::PackedSequences packed;
   std::vector<std::int32_t> ids, sequence_of, positions;
   blocks::RopeTables tables;
-  at::Tensor hidden;               // [n, H] float32: the residual stream
+  at::Tensor hidden;  // [n, H] float32: the residual stream
+  at::Tensor memory;  // of a decoder: [m, H] what the encoder made of the same sequences
+  blocks::PackedSequences memory_packed;
+  std::vector<std::size_t> members;
   SequenceCache* cache = nullptr;  // of the only sequence, where its tokens go on after others
   [[nodiscard]] BatchTokens tokens() const { return {ids, sequence_of, positions}; }
 };
@@ -48,12 +52,16 @@ class ForwardRun {
 
   Expected<void> run() {
     std::vector<Batch> batches;
+    if (auto ok = read_relative_biases(); !ok) return ok;
     for (const std::vector<std::size_t>& members : group_.batches) {
-      auto batch = begin_batch(members);
+      auto batch = begin_batch(members, false);
       if (!batch) return fail(batch.error());
       batches.push_back(std::move(*batch));
     }
     for (std::uint32_t l = 0; l < spec_.layers.size(); ++l) {
+      if (l > 0 && l == spec_.encoder_layers) {
+        if (auto ok = turn_to_decoder(batches); !ok) return ok;
+      }
       const auto layer = weights_.layer(l, interrupt_);
       if (!layer) return fail(layer.error());
       for_each_batch(l, batches, [&](Batch& batch) { run_layer(l, **layer, batch); });
@@ -107,14 +115,16 @@ class ForwardRun {
                        [](const LayerSpec& layer) { return layer.rope && layer.mixer != Mixer::mamba; });
   }
 
-  Expected<Batch> begin_batch(const std::vector<std::size_t>& members) {
+  // The tokens of some sequences; of a model with an encoder, either what it reads or what the decoder does.
+  Expected<Batch> begin_batch(const std::vector<std::size_t>& members, bool decoder) {
     Batch out;
     out.sequences = members.size();
+    out.members = members;
     for (const std::size_t s : members) {
       const PlannedSequence& sequence = plan_.sequences[s];
-      const std::vector<std::int32_t>& ids = request_.sequences[sequence.input].ids;
-      out.runs.emplace_back(sequence.first_token - group_.first_token, sequence.length);
-      out.packed.lengths.push_back(static_cast<std::int64_t>(sequence.length));
+      const std::vector<std::int32_t>& ids = decoder ? sequence.decoder_ids : request_.sequences[sequence.input].ids;
+      out.runs.emplace_back(sequence.first_token - group_.first_token + (decoder ? sequence.encoder : 0), ids.size());
+      out.packed.lengths.push_back(static_cast<std::int64_t>(ids.size()));
       out.ids.insert(out.ids.end(), ids.begin(), ids.end());
       for (std::size_t t = 0; t < ids.size(); ++t) {
         out.sequence_of.push_back(static_cast<std::int32_t>(sequence.input));
@@ -124,12 +134,38 @@ class ForwardRun {
     auto embedded = weights_.embed(at::tensor(out.ids).to(at::kLong));
     if (!embedded) return fail(embedded.error());
     out.hidden = std::move(*embedded);
-    const bool rotates = std::any_of(spec_.layers.begin(), spec_.layers.end(),
-                                     [](const LayerSpec& layer) { return layer.rope && layer.mixer != Mixer::mamba; });
-    if (rotates) {
+    if (rotates()) {
       out.tables = blocks::rope_tables(spec_.rope, spec_.max_positions, out.packed.lengths, weights_.device());
     }
     return out;
+  }
+
+  // The biases of the first layer of each stack, which all of its layers use.
+  Expected<void> read_relative_biases() {
+    if (spec_.relative.buckets == 0) return {};
+    for (const std::uint32_t first : {0U, spec_.encoder_layers}) {
+      auto bias = weights_.outside(WeightRole::relative_bias, first);
+      if (!bias) return fail(bias.error());
+      blocks::RelativeView& view = first == 0 ? encoder_view_ : decoder_view_;
+      view.positions = spec_.relative;
+      view.bias = std::move(*bias);
+      view.both_ways = first == 0;
+    }
+    return {};
+  }
+
+  // What the encoder made of each batch becomes what the decoder looks at; the decoder's own tokens take its place.
+  Expected<void> turn_to_decoder(std::vector<Batch>& batches) {
+    const auto weight = weights_.outside(WeightRole::encoder_norm);
+    if (!weight) return fail(weight.error());
+    for (Batch& batch : batches) {
+      auto decoder = begin_batch(batch.members, true);
+      if (!decoder) return fail(decoder.error());
+      decoder->memory = norm(batch.hidden, *weight, {}).to(weights_.compute());
+      decoder->memory_packed = std::move(batch.packed);
+      batch = std::move(*decoder);
+    }
+    return {};
   }
 
   // Runs a step on every batch: one batch per thread where there are enough of them, so that threads seldom wait for
@@ -179,13 +215,20 @@ class ForwardRun {
     const LayerSpec& layer = spec_.layers[index];
     SequenceCache::Layer* cache = batch.cache ? &batch.cache->layers[index] : nullptr;
     const at::Tensor normed = norm(batch.hidden, weights.input_norm, weights.input_norm_bias).to(weights_.compute());
-    const at::Tensor mixed =
-        layer.mixer == Mixer::mamba
-            ? blocks::mamba_mixer(normed, weights.mamba, spec_.norm_epsilon, batch.packed, interrupt_,
-                                  cache ? &cache->mamba : nullptr)
-            : blocks::causal_attention(normed, weights.attention, attention_[index], batch.tables, batch.packed,
+    at::Tensor mixed;
+    if (spec_.relative.buckets > 0) {
+      mixed =
+          blocks::relative_attention(normed, weights.attention, attention_[index],
+                                     spec_.is_encoder(index) ? encoder_view_ : decoder_view_, batch.packed, interrupt_);
+    } else if (layer.mixer == Mixer::mamba) {
+      mixed = blocks::mamba_mixer(normed, weights.mamba, spec_.norm_epsilon, batch.packed, interrupt_,
+                                  cache ? &cache->mamba : nullptr);
+    } else {
+      mixed = blocks::causal_attention(normed, weights.attention, attention_[index], batch.tables, batch.packed,
                                        interrupt_, cache ? &cache->attention : nullptr);
+    }
     batch.hidden = plus(batch.hidden, mixed);
+    if (batch.memory.defined()) batch.hidden = plus(batch.hidden, look_at_encoder(index, weights, batch));
     if (plan_.layers[index].skip) {
       if (recorder_) recorder_->skipped_row(plan_.row_of[index], batch.runs);
       return;
@@ -195,6 +238,15 @@ class ForwardRun {
                                  ? blocks::expert_mlp(x.to(weights_.compute()), weights.dense, expert_rule_)
                                  : experts(index, weights, x, batch);
     batch.hidden = plus(batch.hidden, added);
+  }
+
+  [[nodiscard]] at::Tensor look_at_encoder(std::uint32_t index, const blocks::LayerWeights& weights,
+                                           const Batch& batch) const {
+    blocks::RelativeView view;
+    view.memory = batch.memory;
+    view.memory_sequences = batch.memory_packed;
+    const at::Tensor x = norm(batch.hidden, weights.cross_norm, {}).to(weights_.compute());
+    return blocks::relative_attention(x, weights.cross, attention_[index], view, batch.packed, interrupt_);
   }
 
   // The experts of one layer, shared ones included: x [n, H] float32 → [n, H] float32.
@@ -212,6 +264,8 @@ class ForwardRun {
     blocks::Experts all(weights.experts);
     all.fetch = weights.fetch_expert;
     all.count = layer.experts;
+    all.all_gate_up = weights.all_gate_up;
+    all.all_down = weights.all_down;
     all.weights_of = hooks.weights_of;
     const bool on_input = layer.rule.weight_on_input;
     const at::Tensor narrow = x.to(weights_.compute());
@@ -249,6 +303,7 @@ class ForwardRun {
   blocks::Interrupt interrupt_;
   std::vector<blocks::AttentionShape> attention_;  // [layers]
   blocks::ExpertRule expert_rule_;
+  blocks::RelativeView encoder_view_, decoder_view_;
 };
 
 }  // namespace

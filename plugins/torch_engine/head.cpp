@@ -7,6 +7,7 @@
 
 #include "plugins/torch_engine/blocks/kernels.h"
 #include "plugins/torch_engine/blocks/norm.h"
+#include "plugins/torch_engine/blocks/projection.h"
 
 namespace moescope::torch_engine {
 namespace {
@@ -23,7 +24,7 @@ at::Tensor normed_for_head(const Head& head, const at::Tensor& hidden) {
 }
 
 at::Tensor logits_of_normed(const Head& head, const at::Tensor& normed) {
-  at::Tensor logits = at::matmul(normed, head.weight.t()).to(at::kFloat);
+  at::Tensor logits = blocks::product(normed, head.weight);
   if (head.bias.defined()) logits = logits + head.bias;
   return head.logits_divisor == 1.0 ? logits : logits / head.logits_divisor;
 }

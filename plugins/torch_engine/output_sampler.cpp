@@ -42,6 +42,16 @@ void OutputSampler::add(std::size_t row, std::size_t first_token, std::span<cons
   }
 }
 
+void OutputSampler::forget(std::size_t first_token) {
+  const std::lock_guard lock(mutex_);
+  for (auto& experts : kept_) {
+    for (auto& [expert, kept] : experts) {
+      std::erase_if(kept, [first_token](const Sample& sample) { return sample.token >= first_token; });
+      std::make_heap(kept.begin(), kept.end(), smaller_key);
+    }
+  }
+}
+
 std::vector<OutputSampler::Sample> OutputSampler::samples_of(std::size_t row) const {
   std::vector<Sample> out;
   for (const auto& [expert, kept] : kept_[row]) out.insert(out.end(), kept.begin(), kept.end());

@@ -28,6 +28,8 @@ class OutputSampler {
   // `outputs` [S, H] in the dispatch's order. tokens[i] + first_token is the i-th token of the batch in the trace.
   void add(std::size_t row, std::size_t first_token, std::span<const std::size_t> tokens,
            const blocks::Dispatch& dispatch, const at::Tensor& outputs);
+  // Drops what was sampled from tokens of the trace from `first_token` on, which will come again.
+  void forget(std::size_t first_token);
   // By expert, then token.
   [[nodiscard]] std::vector<Sample> samples_of(std::size_t row) const;
 

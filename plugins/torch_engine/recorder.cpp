@@ -57,6 +57,15 @@ Recorder::Recorder(const RecordOptions& options, const RunPlan& plan, const Sequ
     ids16_.assign(cells * slots_, 0xFFFF);
   }
   if (plan.used_varies) used_.assign(cells, used_code::not_recorded);
+  for (std::size_t r = 0; plan.streams && r < rows_; ++r) {
+    const bool encoder = plan.rows[r].stream == stream_names[0];
+    for (std::size_t s = group.first_sequence; s < group.first_sequence + group.sequences; ++s) {
+      const PlannedSequence& sequence = plan.sequences[s];
+      const std::size_t others = encoder ? sequence.length - sequence.encoder : sequence.encoder;
+      const std::size_t first = sequence.first_token - first_token_ + (encoder ? sequence.encoder : 0);
+      std::fill_n(used_.begin() + static_cast<std::ptrdiff_t>(r * tokens_ + first), others, used_code::other_stream);
+    }
+  }
   margin_ = column(plan.has_margin, cells);
   dropped_ = column(plan.has_capacity, cells * slots_);
   weights_ = column(options.gate_weights, cells * slots_);

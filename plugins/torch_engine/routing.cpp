@@ -36,8 +36,16 @@ void choose_on_rows(const at::Tensor& logits, const at::Tensor& selection_bias, 
   std::copy(choice.weights.begin(), choice.weights.end(), decision.weights.data_ptr<float>());
 }
 
-// Marks what does not fit: per expert and sequence at most ceil(factor · tokens · k / E), in token order.
-void drop_over_capacity(double factor, const LayerSpec& layer, const BatchTokens& tokens, RowDecision& decision) {
+// Most tokens of one expert in a sequence of `tokens`: ceil(factor · tokens · k / E) of a hook, else the model's own.
+std::size_t room_for(const std::optional<double>& factor, const LayerSpec& layer, std::size_t tokens) {
+  if (!factor) return layer.rule.expert_capacity;
+  const double share = *factor * static_cast<double>(tokens * layer.k) / layer.experts;
+  return static_cast<std::size_t>(std::ceil(share - 1e-9));
+}
+
+// Marks what does not fit into the experts' room, in token order.
+void drop_over_capacity(const std::optional<double>& factor, const LayerSpec& layer, const BatchTokens& tokens,
+                        RowDecision& decision) {
   decision.ids = decision.ids.contiguous();
   decision.dropped = at::zeros(decision.ids.sizes(), decision.ids.options().dtype(at::kByte));
   const auto* id = decision.ids.data_ptr<std::int64_t>();
@@ -47,8 +55,7 @@ void drop_over_capacity(double factor, const LayerSpec& layer, const BatchTokens
   for (std::size_t begin = 0, end = 0; begin < tokens.sequences.size(); begin = end) {
     while (end < tokens.sequences.size() && tokens.sequences[end] == tokens.sequences[begin]) ++end;
     std::fill(used.begin(), used.end(), std::size_t{0});
-    const double share = factor * static_cast<double>((end - begin) * layer.k) / layer.experts;
-    const auto room = static_cast<std::size_t>(std::ceil(share - 1e-9));
+    const std::size_t room = room_for(factor, layer, end - begin);
     for (std::size_t s = begin * slots; s < end * slots; ++s) {
       if (id[s] < 0 || id[s] >= layer.experts) continue;
       dropped[s] = used[static_cast<std::size_t>(id[s])]++ >= room ? 1 : 0;
@@ -61,6 +68,7 @@ void drop_over_capacity(double factor, const LayerSpec& layer, const BatchTokens
 RoutedBatch route_batch(const at::Tensor& logits, const at::Tensor& selection_bias, const LayerSpec& layer,
                         const LayerHooks& hooks, std::uint32_t index, const BatchTokens& tokens) {
   RoutedBatch out;
+  const bool capacity = hooks.capacity || (hooks.own_rule && layer.rule.expert_capacity > 0);
   if (!hooks.router) {
     blocks::Routing routing = blocks::route(logits, layer.rule, layer.k, selection_bias);
     out.ids = routing.ids;
@@ -69,7 +77,7 @@ RoutedBatch route_batch(const at::Tensor& logits, const at::Tensor& selection_bi
     out.decision.weights = routing.weights.cpu();
     if (routing.margin.defined()) out.decision.margin = routing.margin.cpu();
     out.decision.logits = logits.cpu();
-    if (!hooks.capacity) return out;
+    if (!capacity) return out;
   } else {
     out.decision.logits = logits.cpu();
     choose_on_rows(out.decision.logits, selection_bias, hooks, index, tokens, out.decision);
@@ -78,8 +86,8 @@ RoutedBatch route_batch(const at::Tensor& logits, const at::Tensor& selection_bi
   if (hooks.router && hooks.router->null_experts() > 0) {
     computed = at::where(computed.ge(static_cast<std::int64_t>(layer.experts)), at::full_like(computed, -1), computed);
   }
-  if (hooks.capacity) {
-    drop_over_capacity(*hooks.capacity, layer, tokens, out.decision);
+  if (capacity) {
+    drop_over_capacity(hooks.capacity, layer, tokens, out.decision);
     computed = at::where(out.decision.dropped.to(at::kBool), at::full_like(computed, -1), computed);
   }
   out.ids = computed.to(logits.device());

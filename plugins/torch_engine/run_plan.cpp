@@ -27,6 +27,32 @@ std::size_t batch_tokens(const ModelSpec& spec) {
   return static_cast<std::size_t>(std::clamp(1e10 / flop, 256.0, narrow(spec) ? 1024.0 : 4096.0));
 }
 
+Expected<void> check_ids(const std::vector<std::int32_t>& ids, const ModelSpec& spec, const std::string& what) {
+  for (std::size_t t = 0; t < ids.size(); ++t) {
+    if (ids[t] >= 0 && static_cast<std::uint32_t>(ids[t]) < spec.vocabulary) continue;
+    return fail(ErrorKind::input,
+                "token id " + std::to_string(ids[t]) + " is outside the model's vocabulary of " + text(spec.vocabulary),
+                what + " " + text(t), "Use the tokenizer that belongs to this model");
+  }
+  return {};
+}
+
+// What the decoder reads: the ids that were given, else its start token alone.
+Expected<void> plan_decoder(const SequenceInput& sequence, const ModelSpec& spec, const std::string& where,
+                            PlannedSequence& planned) {
+  if (spec.encoder_layers == 0) {
+    if (sequence.decoder_ids.empty()) return {};
+    return fail(ErrorKind::usage, "decoder ids were given, but this model has no encoder", where,
+                "Give them as the sequence itself");
+  }
+  if (auto ok = check_ids(sequence.decoder_ids, spec, where + ", decoder token"); !ok) return ok;
+  planned.decoder_ids = sequence.decoder_ids;
+  if (planned.decoder_ids.empty()) planned.decoder_ids.push_back(spec.start_token);
+  planned.encoder = sequence.ids.size();
+  planned.length += planned.decoder_ids.size();
+  return {};
+}
+
 Expected<void> plan_sequences(const RunRequest& request, const ModelSpec& spec, RunPlan& plan) {
   std::size_t too_long = 0;
   for (std::size_t s = 0; s < request.sequences.size(); ++s) {
@@ -35,22 +61,17 @@ Expected<void> plan_sequences(const RunRequest& request, const ModelSpec& spec, 
       plan.notes.push_back("sequence " + text(s) + " is empty and was left out");
       continue;
     }
-    for (std::size_t t = 0; t < sequence.ids.size(); ++t) {
-      const std::int32_t id = sequence.ids[t];
-      if (id < 0 || static_cast<std::uint32_t>(id) >= spec.vocabulary) {
-        return fail(ErrorKind::input,
-                    "token id " + std::to_string(id) + " is outside the model's vocabulary of " + text(spec.vocabulary),
-                    "sequence " + text(s) + ", token " + text(t), "Use the tokenizer that belongs to this model");
-      }
-    }
+    if (auto ok = check_ids(sequence.ids, spec, "sequence " + text(s) + ", token"); !ok) return ok;
     if (!sequence.spans.empty() && sequence.spans.size() != sequence.ids.size()) {
       return fail(ErrorKind::usage,
                   text(sequence.spans.size()) + " byte ranges were given for " + text(sequence.ids.size()) + " tokens",
                   "sequence " + text(s), "Give one range per token or none");
     }
     too_long += spec.max_positions > 0 && sequence.ids.size() > spec.max_positions ? 1U : 0U;
-    plan.sequences.push_back({s, plan.tokens, sequence.ids.size()});
-    plan.tokens += sequence.ids.size();
+    PlannedSequence planned{s, plan.tokens, sequence.ids.size()};
+    if (auto ok = plan_decoder(sequence, spec, "sequence " + text(s), planned); !ok) return ok;
+    plan.tokens += planned.length;
+    plan.sequences.push_back(std::move(planned));
   }
   if (plan.tokens == 0) return fail(ErrorKind::usage, "there are no tokens to run", {}, "Give at least one token");
   if (too_long > 0) {
@@ -60,12 +81,12 @@ Expected<void> plan_sequences(const RunRequest& request, const ModelSpec& spec, 
   return {};
 }
 
-void plan_batches(const ModelSpec& spec, const RunPlan& plan, SequenceGroup& group) {
+void plan_batches(std::size_t limit, const RunPlan& plan, SequenceGroup& group) {
+  group.batches.clear();
   std::vector<std::size_t> order(group.sequences);
   std::iota(order.begin(), order.end(), group.first_sequence);
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return plan.sequences[a].length < plan.sequences[b].length; });
-  const std::size_t limit = batch_tokens(spec);
   std::size_t filled = 0;
   for (const std::size_t s : order) {
     if (group.batches.empty() || filled + plan.sequences[s].length > limit) {
@@ -91,7 +112,7 @@ void plan_groups(const RunRequest& request, const ModelSpec& spec, RunPlan& plan
     ++plan.groups.back().sequences;
     plan.groups.back().tokens += sequence.length;
   }
-  for (SequenceGroup& group : plan.groups) plan_batches(spec, plan, group);
+  for (SequenceGroup& group : plan.groups) plan_batches(batch_tokens(spec), plan, group);
 }
 
 // Applies one hook to one layer. Errors are texts; the caller adds which hook it was.
@@ -196,7 +217,9 @@ void plan_rows(const ModelSpec& spec, RunPlan& plan) {
     plan.row_of.push_back(plan.rows.size());
     if (layer.kind == LayerKind::dense) continue;
     RouterRow row;
-    row.layer = static_cast<int>(l);
+    row.layer = static_cast<int>(spec.number_in_stack(l));
+    if (spec.is_encoder(l)) row.block = "encoder";
+    if (plan.streams) row.stream = stream_names[spec.is_encoder(l) ? 0 : 1];
     row.experts = layer.experts;
     row.k = layer.k;
     row.shared = layer.shared;
@@ -211,8 +234,9 @@ void plan_rows(const ModelSpec& spec, RunPlan& plan) {
       plan.expert_choice = plan.expert_choice || hooks.router->by_expert();
     }
     if (!hooks.bias.empty()) row.rule += ", logits overridden";
-    plan.used_varies = plan.used_varies || hooks.router || hooks.skip || (!plan.rows.empty() && slots != plan.slots);
-    plan.has_capacity = plan.has_capacity || hooks.capacity.has_value();
+    plan.used_varies =
+        plan.used_varies || plan.streams || hooks.router || hooks.skip || (!plan.rows.empty() && slots != plan.slots);
+    plan.has_capacity = plan.has_capacity || hooks.capacity || (hooks.own_rule && layer.rule.expert_capacity > 0);
     plan.has_margin = plan.has_margin || (!hooks.router && !hooks.skip && layer.k < layer.experts);
     plan.slots = std::max(plan.slots, slots);
     plan.rows.push_back(std::move(row));
@@ -225,8 +249,27 @@ void plan_rows(const ModelSpec& spec, RunPlan& plan) {
 
 }  // namespace
 
+bool halve_batches(const RunPlan& plan, SequenceGroup& group) {
+  std::size_t most = 0, longest = 0;
+  for (const std::vector<std::size_t>& batch : group.batches) {
+    std::size_t tokens = 0;
+    for (const std::size_t s : batch) tokens += plan.sequences[s].length;
+    most = std::max(most, tokens);
+    longest = std::max(longest, batch.size());
+  }
+  if (longest <= 1) return false;
+  plan_batches(most / 2, plan, group);
+  return true;
+}
+
 Expected<RunPlan> plan_run(const RunRequest& request, const ModelSpec& spec) {
   RunPlan plan;
+  plan.streams = spec.encoder_layers > 0;
+  if (request.generate && plan.streams) {
+    return fail(ErrorKind::usage,
+                "models with an encoder are run on what their decoder shall read; they do not generate", spec.name,
+                "Give the decoder's ids or text with the input");
+  }
   if (spec.layers.empty()) return fail(ErrorKind::input, "the model has no layers", spec.name);
   if (auto ok = plan_sequences(request, spec, plan); !ok) return fail(ok.error());
   if (auto ok = plan_hooks(request, spec, plan); !ok) return fail(ok.error());

@@ -32,7 +32,12 @@ struct LayerHooks {
 struct PlannedSequence {
   std::size_t input = 0;
   std::size_t first_token = 0, length = 0;
+  // Of a model with an encoder: that many of the tokens are the encoder's, the others (what the decoder reads) follow.
+  std::size_t encoder = 0;
+  std::vector<std::int32_t> decoder_ids = {};
 };
+// Names of the token streams of a model with an encoder, in the order of their codes in the trace.
+inline const std::vector<std::string> stream_names{"encoder", "decoder"};
 
 // Neighbouring sequences that go through all layers together and become one segment of the trace. One group unless
 // what is held for it (hidden states, recorded columns) would take too much memory.
@@ -52,10 +57,14 @@ struct RunPlan {
   std::size_t slots = 0;            // most slots of any row
   bool batch_per_thread = false;    // the model is narrow: a thread runs a whole batch, not a share of each product
   bool expert_choice = false;
+  bool streams = false;      // the model has an encoder: tokens are its or the decoder's
   bool used_varies = false;  // some token may fill fewer slots than there are
   bool has_capacity = false, has_margin = false;
   std::vector<std::string> notes;
 };
+
+// Plans the group's batches anew, at most half as large as the largest now. False when each is one sequence already.
+[[nodiscard]] bool halve_batches(const RunPlan& plan, SequenceGroup& group);
 
 // Errors: input for ids outside the vocabulary, usage for hooks that do not fit the model and requests without tokens.
 [[nodiscard]] Expected<RunPlan> plan_run(const RunRequest& request, const ModelSpec& spec);

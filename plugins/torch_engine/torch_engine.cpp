@@ -16,10 +16,11 @@
 #include "core/engine/sampling.h"
 #include "core/model/checkpoint.h"
 #include "core/trace/trace_file.h"
+#include "plugins/torch_engine/blocks/less_memory.h"
+#include "plugins/torch_engine/blocks/memory.h"
 #include "plugins/torch_engine/forward.h"
 #include "plugins/torch_engine/generate.h"
 #include "plugins/torch_engine/interrupt.h"
-#include "plugins/torch_engine/memory.h"
 #include "plugins/torch_engine/trace_output.h"
 #include "plugins/torch_engine/weights.h"
 
@@ -62,10 +63,10 @@ Residence choose_residence(const Checkpoint& checkpoint, const RunRequest& reque
   return out;
 }
 
-Unexpected out_of_memory(const std::string& what) {
-  return fail(ErrorKind::device, "the device ran out of memory", what.substr(0, what.find('\n')),
-              "Run shorter sequences, use bfloat16, or run on the CPU");
+Unexpected out_of_memory(const std::string& what, std::string advice) {
+  return fail(ErrorKind::device, "the device ran out of memory", what.substr(0, what.find('\n')), std::move(advice));
 }
+constexpr const char* shorter = "Run shorter sequences, use bfloat16, or run on the CPU";
 
 // The first line of a torch error, without the stack that follows.
 std::string first_line(const char* text) {
@@ -101,9 +102,9 @@ Expected<RunSummary> TorchEngine::run(const RunRequest& request, const WorkConte
   } catch (const WeightError& e) {
     return fail(e.error);
   } catch (const std::bad_alloc&) {
-    return out_of_memory("memory of the computer");
+    return out_of_memory("memory of the computer", shorter);
   } catch (const std::exception& e) {
-    if (is_out_of_memory(e.what())) return out_of_memory(e.what());
+    if (is_out_of_memory(e.what())) return out_of_memory(e.what(), shorter);
     return fail(ErrorKind::internal, "LibTorch failed: " + first_line(e.what()));
   }
 }
@@ -144,23 +145,38 @@ Expected<RunSummary> TorchEngine::run_on(const RunRequest& request, const WorkCo
 
   double loss_sum = 0;
   std::size_t loss_count = 0;
-  for (const SequenceGroup& group : plan->groups) {
-    Recorder recorder(request.record, *plan, group, spec.vocabulary,
-                      request.record.sampled_outputs > 0 ? &sampler : nullptr);
+  bool smaller = false;
+  for (SequenceGroup& group : plan->groups) {
+    std::optional<Recorder> recorder;
+    const auto start = [&] {  // once more from the beginning when memory ran out in the middle
+      sampler.forget(group.first_token);
+      recorder.emplace(request.record, *plan, group, spec.vocabulary,
+                       request.record.sampled_outputs > 0 ? &sampler : nullptr);
+    };
     if (generation) {
+      start();
       for (std::size_t s = group.first_sequence; s < group.first_sequence + group.sequences; ++s) {
-        generation->logs[s].replay(recorder, plan->sequences[s].first_token - group.first_token);
+        generation->logs[s].replay(*recorder, plan->sequences[s].first_token - group.first_token);
       }
     } else {
       const auto begin = std::chrono::steady_clock::now();
-      auto done = run_group(request, *plan, group, spec, weights, &recorder, work);
+      const SmallerSteps steps{[&] { return halve_batches(*plan, group) && (smaller = true); },
+                               [&] { return weights.stream(); }};
+      const std::uint64_t number = compute == at::kFloat ? 4 : 2;
+      auto done = run_within_memory(
+          [&] {
+            start();
+            return run_group(request, *plan, group, spec, weights, &*recorder, work);
+          },
+          steps,
+          [&](const std::string& failure) { return out_of_memory(failure, what_would_fit(spec, number, failure)); });
       if (!done) return fail(done.error());
       out.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     }
-    const auto [sum, count] = recorder.loss_total();
+    const auto [sum, count] = recorder->loss_total();
     loss_sum += sum;
     loss_count += count;
-    Segment segment = recorder.take_segment();
+    Segment segment = recorder->take_segment();
     add_request_columns(recorded, *plan, group, head, segment);
     if (auto done = writer->append(segment); !done) return fail(done.error());
   }
@@ -170,6 +186,7 @@ Expected<RunSummary> TorchEngine::run_on(const RunRequest& request, const WorkCo
   out.notes.push_back(weights.resident() || !residence.resident
                           ? residence.why
                           : "the device could not hold all weights: they were streamed layer by layer");
+  if (smaller) out.notes.emplace_back("memory ran out on the way: batches were made smaller");
   work.report("Writing the trace", 0.99);
   if (request.record.sampled_outputs > 0) {
     const auto file = write_sampled_outputs(request, *plan, sampler);

@@ -64,13 +64,16 @@ Trace trace_head(const RunRequest& request, const RunPlan& plan, const Checkpoin
   }
   info->notes = plan.notes;
   info->tag_names = tag_names(request, plan);
+  if (plan.streams) info->stream_names = stream_names;
   std::vector<std::uint8_t> text;
   for (const PlannedSequence& planned : plan.sequences) {
     const SequenceInput& sequence = request.sequences[planned.input];
     text.insert(text.end(), sequence.text.begin(), sequence.text.end());
     if (const Tokenizer* tokenizer = checkpoint.tokenizer()) {
-      for (const std::int32_t id : sequence.ids) {
-        if (!trace.vocabulary.contains(id)) trace.vocabulary[id] = tokenizer->token_bytes(id);
+      for (const std::vector<std::int32_t>& ids : {sequence.ids, planned.decoder_ids}) {
+        for (const std::int32_t id : ids) {
+          if (!trace.vocabulary.contains(id)) trace.vocabulary[id] = tokenizer->token_bytes(id);
+        }
       }
     }
   }
@@ -82,7 +85,7 @@ Trace trace_head(const RunRequest& request, const RunPlan& plan, const Checkpoin
 void add_request_columns(const RunRequest& request, const RunPlan& plan, const SequenceGroup& group, const Trace& head,
                          Segment& segment) {
   std::vector<std::int32_t> ids, sequences, positions;
-  std::vector<std::uint8_t> phases;
+  std::vector<std::uint8_t> phases, streams;
   std::vector<std::int64_t> spans;
   std::map<std::string, std::vector<std::int32_t>> codes;
   std::int64_t text_offset = 0;
@@ -93,9 +96,12 @@ void add_request_columns(const RunRequest& request, const RunPlan& plan, const S
     const PlannedSequence& planned = plan.sequences[s];
     const SequenceInput& sequence = request.sequences[planned.input];
     ids.insert(ids.end(), sequence.ids.begin(), sequence.ids.end());
+    ids.insert(ids.end(), planned.decoder_ids.begin(), planned.decoder_ids.end());
     for (std::size_t t = 0; t < planned.length; ++t) {
+      const bool decoder = plan.streams && t >= planned.encoder;
       sequences.push_back(static_cast<std::int32_t>(planned.input));
-      positions.push_back(static_cast<std::int32_t>(t));
+      positions.push_back(static_cast<std::int32_t>(decoder ? t - planned.encoder : t));
+      if (plan.streams) streams.push_back(decoder ? 1 : 0);
       phases.push_back(t + sequence.generated < planned.length ? 0 : 1);  // prefill, decode
       const auto span = span_of(sequence, t);
       spans.push_back(span ? text_offset + span->first : -1);
@@ -115,6 +121,7 @@ void add_request_columns(const RunRequest& request, const RunPlan& plan, const S
   segment.sequence_ids = Column<std::int32_t>::own(std::move(sequences));
   segment.positions = Column<std::int32_t>::own(std::move(positions));
   segment.phases = Column<std::uint8_t>::own(std::move(phases));
+  if (plan.streams) segment.streams = Column<std::uint8_t>::own(std::move(streams));
   if (!head.text.empty()) segment.text_spans = Column<std::int64_t>::own(std::move(spans));
   for (auto& [name, column] : codes) {
     segment.tags[name] = TagColumn{head.info->tag_names.at(name), Column<std::int32_t>::own(std::move(column)), {}};

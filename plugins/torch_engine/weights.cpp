@@ -7,7 +7,8 @@
 #include <map>
 
 #include "core/io/mapped_file.h"
-#include "plugins/torch_engine/memory.h"
+#include "plugins/torch_engine/blocks/grouped.h"
+#include "plugins/torch_engine/blocks/memory.h"
 
 namespace moescope::torch_engine {
 namespace {
@@ -153,7 +154,7 @@ Expected<blocks::ExpertWeights> Weights::make_expert(std::uint32_t layer, std::u
     made ? static_cast<void>(place = *made) : static_cast<void>(error = made.error());
   };
   read(out.gate, WeightRole::expert_gate, compute_);
-  read(out.up, WeightRole::expert_up, compute_);
+  if (checkpoint_->spec().activation != Activation::relu) read(out.up, WeightRole::expert_up, compute_);
   read(out.down, WeightRole::expert_down, compute_);
   if (checkpoint_->spec().expert_bias) {
     read(out.gate_bias, WeightRole::expert_gate_bias, at::kFloat);
@@ -162,6 +163,23 @@ Expected<blocks::ExpertWeights> Weights::make_expert(std::uint32_t layer, std::u
   }
   if (error) return fail(std::move(*error));
   return out;
+}
+
+// Where products of all experts at once are to be had, their weights lie in one tensor, of which each has a part.
+void Weights::stack_experts(blocks::LayerWeights& layer) const {
+  if (device_.is_cpu() || layer.experts.empty() || layer.experts.front().gate_up_bias.defined()) return;
+  if (!blocks::grouped_product(at::empty({0}, at::TensorOptions().dtype(compute_).device(device_)))) return;
+  std::vector<at::Tensor> gate_up, down;
+  for (const blocks::ExpertWeights& expert : layer.experts) {
+    gate_up.push_back(expert.gate_up);
+    down.push_back(expert.down);
+  }
+  layer.all_gate_up = at::stack(gate_up);
+  layer.all_down = at::stack(down);
+  for (std::size_t e = 0; e < layer.experts.size(); ++e) {
+    layer.experts[e].gate_up = layer.all_gate_up[static_cast<std::int64_t>(e)];
+    layer.experts[e].down = layer.all_down[static_cast<std::int64_t>(e)];
+  }
 }
 
 Expected<blocks::LayerWeights> Weights::make_layer(std::uint32_t index, const blocks::Interrupt& interrupt) {
@@ -225,6 +243,11 @@ Expected<blocks::LayerWeights> Weights::make_layer(std::uint32_t index, const bl
     read_wide(m.b_norm, R::mamba_b_norm);
     read_wide(m.c_norm, R::mamba_c_norm);
   }
+  read_wide(out.cross_norm, R::cross_norm);
+  read_product(out.cross.q, R::cross_q);
+  read_product(out.cross.k, R::cross_k);
+  read_product(out.cross.v, R::cross_v);
+  read_product(out.cross.o, R::cross_o);
   read_wide(out.router, R::router);
   read_wide(out.router_bias, R::router_bias);
   read_wide(out.selection_bias, R::selection_bias);
@@ -258,11 +281,12 @@ Expected<blocks::LayerWeights> Weights::make_layer(std::uint32_t index, const bl
     if (interrupt) interrupt();
     auto made = make_expert(index, e);
     if (!made) return fail(std::move(made.error()));
-    made->gate_up = at::cat({made->gate, made->up}, 0);
+    made->gate_up = made->up.defined() ? at::cat({made->gate, made->up}, 0) : made->gate;
     if (made->gate_bias.defined()) made->gate_up_bias = at::cat({made->gate_bias, made->up_bias}, 0);
     made->gate = made->up = made->gate_bias = made->up_bias = at::Tensor();
     out.experts.push_back(std::move(*made));
   }
+  stack_experts(out);
   // One product for three where nothing has to be added to its parts; with biases the sums of three are also closer to
   // the reference's in the last bits.
   if (a.q.defined() && a.k.defined() && a.v.defined() && !a.q_bias.defined()) {
@@ -270,6 +294,14 @@ Expected<blocks::LayerWeights> Weights::make_layer(std::uint32_t index, const bl
     a.q = a.k = a.v = at::Tensor();
   }
   return out;
+}
+
+bool Weights::stream() {
+  if (!resident_) return false;
+  resident_ = false;
+  layers_.assign(layers_.size(), std::nullopt);
+  lm_head_ = at::Tensor();
+  return true;
 }
 
 Expected<const blocks::LayerWeights*> Weights::layer(std::uint32_t index, const blocks::Interrupt& interrupt) {
@@ -281,10 +313,7 @@ Expected<const blocks::LayerWeights*> Weights::layer(std::uint32_t index, const 
       return &layers_[index].emplace(std::move(*made));
     } catch (const std::exception& e) {
       if (!is_out_of_memory(e.what())) throw;
-      // The device cannot hold all layers: give back what it has and go on with one at a time.
-      resident_ = false;
-      layers_.assign(layers_.size(), std::nullopt);
-      lm_head_ = at::Tensor();
+      stream();  // the device cannot hold all layers
     }
   }
   streamed_ = blocks::LayerWeights();  // the last layer's copies go before the next one's come
@@ -318,8 +347,8 @@ Expected<at::Tensor> Weights::embed(const at::Tensor& ids) {
   return rows.to(device_);
 }
 
-Expected<at::Tensor> Weights::outside(WeightRole role) {
-  return make(role, 0, 0, at::kFloat);
+Expected<at::Tensor> Weights::outside(WeightRole role, std::uint32_t layer) {
+  return make(role, layer, 0, at::kFloat);
 }
 
 Expected<at::Tensor> Weights::lm_head() {

@@ -43,13 +43,16 @@ class Weights {
   [[nodiscard]] Expected<const blocks::LayerWeights*> layer(std::uint32_t index, const blocks::Interrupt& interrupt);
   // Embedding rows of `ids` [n] int64 (on the CPU) → [n, H] float32 on the device.
   [[nodiscard]] Expected<at::Tensor> embed(const at::Tensor& ids);
-  // A weight outside the layers: float32 for norms and biases, the compute type for the head [V, H].
-  [[nodiscard]] Expected<at::Tensor> outside(WeightRole role);
+  // A weight that is not one of a single layer, in float32: norms and biases. `layer` where it is stored in one.
+  [[nodiscard]] Expected<at::Tensor> outside(WeightRole role, std::uint32_t layer = 0);
+  // The head [V, H] in the compute type.
   [[nodiscard]] Expected<at::Tensor> lm_head();
 
   [[nodiscard]] at::ScalarType compute() const { return compute_; }
   [[nodiscard]] at::Device device() const { return device_; }
   [[nodiscard]] bool resident() const { return resident_; }
+  // Gives up what is kept and goes on with a layer at a time. False when that is so already.
+  bool stream();
 
  private:
   struct ExpertCache;
@@ -58,6 +61,7 @@ class Weights {
                                           at::ScalarType type) const;
   [[nodiscard]] Expected<at::Tensor> latent_projection(std::uint32_t layer) const;
   [[nodiscard]] Expected<blocks::ExpertWeights> make_expert(std::uint32_t layer, std::uint32_t expert) const;
+  void stack_experts(blocks::LayerWeights& layer) const;
   [[nodiscard]] Expected<blocks::LayerWeights> make_layer(std::uint32_t index, const blocks::Interrupt& interrupt);
 
   std::shared_ptr<const Checkpoint> checkpoint_;

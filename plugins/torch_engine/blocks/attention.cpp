@@ -185,7 +185,7 @@ Heads project(const at::Tensor& x, const AttentionWeights& w, const AttentionSha
   Heads out;
   const std::int64_t width = shape.heads * shape.head_dim, kv_width = shape.kv_heads * shape.head_dim;
   if (w.qkv.defined()) {
-    const at::Tensor all = at::matmul(x, w.qkv.t()).to(at::kFloat);
+    const at::Tensor all = product(x, w.qkv);
     const auto part = [&](std::int64_t first, std::int64_t columns, const at::Tensor& bias) {
       const at::Tensor narrow = all.narrow(1, first, columns);
       return bias.defined() ? narrow + bias.to(at::kFloat) : narrow;
@@ -296,8 +296,9 @@ at::Tensor causal_attention(const at::Tensor& x, const AttentionWeights& weights
                                ? attend_heads(heads, shape, weights.sinks, sequences, interrupt)
                                : attend_packed(heads, shape, weights.sinks, sequences, interrupt);
   if (interrupt) interrupt();
-  const at::Tensor out = at::matmul(mixed.to(x.scalar_type()), weights.o.t());
-  return weights.o_bias.defined() ? out.to(at::kFloat) + weights.o_bias.to(at::kFloat) : out;
+  const at::Tensor last = mixed.to(x.scalar_type());
+  if (weights.o_bias.defined()) return apply_linear(last, weights.o, weights.o_bias);
+  return kernels::thin(last, weights.o) ? kernels::thin_product(last, weights.o) : at::matmul(last, weights.o.t());
 }
 
 }  // namespace moescope::blocks

@@ -37,6 +37,68 @@ namespace {
   return p * std::bit_cast<float>((static_cast<std::int32_t>(n) + 127) << 23);
 }
 
+// Four rows at a time, so that additions of one do not wait for each other. `stride` lies between rows.
+MOESCOPE_CLONES void four_dots(const float* w, std::int64_t stride, const float* x, std::int64_t width, float* out) {
+  const float *a = w, *b = w + stride, *c = w + 2 * stride, *d = w + 3 * stride;
+  float p = 0, q = 0, r = 0, s = 0;
+#pragma omp simd reduction(+ : p, q, r, s)
+  for (std::int64_t i = 0; i < width; ++i) {
+    p += a[i] * x[i];
+    q += b[i] * x[i];
+    r += c[i] * x[i];
+    s += d[i] * x[i];
+  }
+  out[0] = p, out[1] = q, out[2] = r, out[3] = s;
+}
+
+MOESCOPE_CLONES void one_dot(const float* w, const float* x, std::int64_t width, float* out) {
+  float p = 0;
+#pragma omp simd reduction(+ : p)
+  for (std::int64_t i = 0; i < width; ++i) p += w[i] * x[i];
+  *out = p;
+}
+
+// A bfloat16 is the upper half of a float.
+[[gnu::always_inline]] inline float widened(std::uint16_t half) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16U);
+}
+
+MOESCOPE_CLONES void four_dots(const std::uint16_t* w, std::int64_t stride, const float* x, std::int64_t width,
+                               float* out) {
+  const std::uint16_t *a = w, *b = w + stride, *c = w + 2 * stride, *d = w + 3 * stride;
+  float p = 0, q = 0, r = 0, s = 0;
+#pragma omp simd reduction(+ : p, q, r, s)
+  for (std::int64_t i = 0; i < width; ++i) {
+    p += widened(a[i]) * x[i];
+    q += widened(b[i]) * x[i];
+    r += widened(c[i]) * x[i];
+    s += widened(d[i]) * x[i];
+  }
+  out[0] = p, out[1] = q, out[2] = r, out[3] = s;
+}
+
+MOESCOPE_CLONES void one_dot(const std::uint16_t* w, const float* x, std::int64_t width, float* out) {
+  float p = 0;
+#pragma omp simd reduction(+ : p)
+  for (std::int64_t i = 0; i < width; ++i) p += widened(w[i]) * x[i];
+  *out = p;
+}
+
+// Rows [begin, end) of the weight with each of the n rows of x.
+template <typename Weight>
+void dot_rows(const Weight* weight, std::int64_t stride, const float* x, std::int64_t n, std::int64_t width,
+              std::int64_t begin, std::int64_t end, std::int64_t outputs, float* out) {
+  std::int64_t row = begin;
+  for (; row + 4 <= end; row += 4) {
+    for (std::int64_t i = 0; i < n; ++i) {
+      four_dots(weight + row * stride, stride, x + i * width, width, out + i * outputs + row);
+    }
+  }
+  for (; row < end; ++row) {
+    for (std::int64_t i = 0; i < n; ++i) one_dot(weight + row * stride, x + i * width, width, out + i * outputs + row);
+  }
+}
+
 MOESCOPE_CLONES void norm_row(const float* x, const float* weight, float epsilon, std::int64_t width, float* out) {
   float squares = 0;
 #pragma omp simd reduction(+ : squares)
@@ -154,6 +216,30 @@ void parallel_tasks(std::int64_t count, const std::function<void(std::int64_t)>&
     const c10::InferenceMode inference;  // a guard of the thread, not inherited
     for (std::int64_t i = next++; i < count; i = next++) task(i);
   });
+}
+
+bool thin(const at::Tensor& x, const at::Tensor& weight) {
+  constexpr std::int64_t most_rows = 4;
+  return inference_on_cpu(x) && x.dim() == 2 && x.size(0) <= most_rows && weight.dim() == 2 && weight.is_cpu() &&
+         weight.stride(1) == 1 && x.scalar_type() == weight.scalar_type() &&
+         (weight.scalar_type() == at::kFloat || weight.scalar_type() == at::kBFloat16);
+}
+
+at::Tensor thin_product(const at::Tensor& x, const at::Tensor& weight) {
+  const std::int64_t rows = x.size(0), width = x.size(1), outputs = weight.size(0), stride = weight.stride(0);
+  const at::Tensor wide = x.to(at::kFloat).contiguous();
+  at::Tensor out = at::empty({rows, outputs}, wide.options());
+  const float* from = wide.data_ptr<float>();
+  auto* to = out.data_ptr<float>();
+  at::parallel_for(0, outputs, grain(width), [&](std::int64_t begin, std::int64_t end) {
+    if (weight.scalar_type() == at::kFloat) {
+      dot_rows(weight.data_ptr<float>(), stride, from, rows, width, begin, end, outputs, to);
+    } else {
+      const auto* bits = reinterpret_cast<const std::uint16_t*>(weight.data_ptr<at::BFloat16>());
+      dot_rows(bits, stride, from, rows, width, begin, end, outputs, to);
+    }
+  });
+  return out;
 }
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {

@@ -23,6 +23,13 @@ namespace moescope::blocks::kernels {
 // its thread. What a task throws is thrown here.
 void parallel_tasks(std::int64_t count, const std::function<void(std::int64_t)>& task);
 
+// Whether thin_product() takes these: no gradient, on the CPU, at most 4 rows, weights of bfloat16 or float32 in dense
+// rows, and x of the same type.
+[[nodiscard]] bool thin(const at::Tensor& x, const at::Tensor& weight);
+// x [n, K] · weightᵀ for weight [N, K] → float32 [n, N]. Reads each weight once, which is all that the time of so few
+// rows depends on; libraries rearrange the weights first.
+[[nodiscard]] at::Tensor thin_product(const at::Tensor& x, const at::Tensor& weight);
+
 // x [n, W] (rows may be strided), weight [W] → [n, W].
 [[nodiscard]] at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
 

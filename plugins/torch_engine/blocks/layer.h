@@ -21,13 +21,16 @@ struct LayerWeights {
   at::Tensor input_norm_bias, post_norm_bias;  // [H]
   AttentionWeights attention;
   MambaWeights mamba;
+  at::Tensor cross_norm;                   // [H]
+  AttentionWeights cross;                  // a decoder's view of the encoder
   at::Tensor router;                       // [E, H]
   at::Tensor router_bias, selection_bias;  // [E]
   std::vector<ExpertWeights> experts;      // empty: fetched one at a time
   std::function<ExpertWeights(std::size_t)> fetch_expert;
-  ExpertWeights shared;           // the MLP of all shared experts
-  at::Tensor shared_expert_gate;  // [1, H]
-  ExpertWeights dense;            // of a layer without experts
+  at::Tensor all_gate_up, all_down;  // the experts' in one tensor each, see Experts
+  ExpertWeights shared;              // the MLP of all shared experts
+  at::Tensor shared_expert_gate;     // [1, H]
+  ExpertWeights dense;               // of a layer without experts
 };
 
 struct LayerShape {

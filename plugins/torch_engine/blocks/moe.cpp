@@ -2,7 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include "plugins/torch_engine/blocks/grouped.h"
 #include "plugins/torch_engine/blocks/kernels.h"
+#include "plugins/torch_engine/blocks/memory.h"
+#include "plugins/torch_engine/blocks/projection.h"
 
 namespace moescope::blocks {
 
@@ -12,26 +15,54 @@ at::Tensor with_bias(const at::Tensor& product, const at::Tensor& bias) {
   return bias.defined() ? product + bias.to(product.scalar_type()) : product;
 }
 
-// [n, 2I] float32: gate's columns, then up's.
+// [n, 2I] float32: gate's columns, then up's, if there is an up.
 at::Tensor gate_and_up(const at::Tensor& x, const ExpertWeights& expert) {
   if (expert.gate_up.defined()) {
-    return with_bias(at::mm(x, expert.gate_up.t()).to(at::kFloat), expert.gate_up_bias);
+    return with_bias(product(x, expert.gate_up), expert.gate_up_bias);
   }
-  const at::Tensor gate = with_bias(at::mm(x, expert.gate.t()).to(at::kFloat), expert.gate_bias);
-  const at::Tensor up = with_bias(at::mm(x, expert.up.t()).to(at::kFloat), expert.up_bias);
+  const at::Tensor gate = with_bias(product(x, expert.gate), expert.gate_bias);
+  if (!expert.up.defined()) return gate;
+  const at::Tensor up = with_bias(product(x, expert.up), expert.up_bias);
   return at::cat({gate, up}, 1);
 }
 
 // The same of both in one tensor [n, 2I] float32, in one pass.
 at::Tensor activated_on_cpu(const at::Tensor& both, const ExpertRule& rule) {
-  return rule.activation == Activation::silu ? kernels::silu_product(both)
-                                             : kernels::clamped_swiglu_product(both, rule.limit);
+  switch (rule.activation) {
+    case Activation::relu:
+      return at::relu(both);
+    case Activation::clamped_swiglu:
+      return kernels::clamped_swiglu_product(both, rule.limit);
+    default:
+      return kernels::silu_product(both);
+  }
 }
 
 at::Tensor activated(const at::Tensor& gate, const at::Tensor& up, const ExpertRule& rule) {
   if (rule.activation == Activation::silu) return at::mul(at::silu(gate), up);
   const at::Tensor g = at::clamp_max(gate, rule.limit), u = at::clamp(up, -rule.limit, rule.limit);
   return (u + 1.0) * g * at::sigmoid(1.702 * g);
+}
+
+// All experts at once, where that is possible: outputs [S, H], or undefined.
+at::Tensor grouped_outputs(const at::Tensor& gathered, const Dispatch& dispatch, const Experts& experts,
+                           const ExpertRule& rule) {
+  if (!experts.all_gate_up.defined() || !experts.weights_of.empty() || gathered.size(0) == 0) return {};
+  const GroupedProduct multiply = grouped_product(gathered);
+  if (!multiply) return {};
+  try {
+    const at::Tensor both = multiply(gathered, experts.all_gate_up, dispatch.begin);
+    const std::int64_t half = both.size(1) / 2;
+    const at::Tensor inner = rule.activation == Activation::relu
+                                 ? at::relu(both)
+                                 : activated(both.narrow(1, 0, half), both.narrow(1, half, half), rule);
+    return multiply(inner, experts.all_down, dispatch.begin);
+  } catch (const std::exception& e) {
+    // A card or a shape that it does not serve; the products one by one serve all.
+    if (torch_engine::is_out_of_memory(e.what())) throw;
+    give_up_grouped_products();
+    return {};
+  }
 }
 
 }  // namespace
@@ -71,9 +102,15 @@ Dispatch dispatch_by_expert(const at::Tensor& ids, std::int64_t experts) {
 at::Tensor expert_mlp(const at::Tensor& x, const ExpertWeights& expert, const ExpertRule& rule) {
   if (kernels::inference_on_cpu(x)) {
     const at::Tensor inner = activated_on_cpu(gate_and_up(x, expert), rule).to(x.scalar_type());
-    return with_bias(at::mm(inner, expert.down.t()), expert.down_bias);
+    const at::Tensor out =
+        kernels::thin(inner, expert.down) ? kernels::thin_product(inner, expert.down) : at::mm(inner, expert.down.t());
+    return with_bias(out, expert.down_bias);
   }
   at::Tensor gate, up;
+  if (rule.activation == Activation::relu) {
+    const at::Tensor& inner = expert.gate_up.defined() ? expert.gate_up : expert.gate;
+    return at::matmul(at::relu(at::matmul(x, inner.t())), expert.down.t());
+  }
   if (expert.gate_up.defined()) {
     at::Tensor both = at::matmul(x, expert.gate_up.t());
     if (expert.gate_up_bias.defined()) both = both + expert.gate_up_bias.to(both.scalar_type());
@@ -94,6 +131,7 @@ at::Tensor expert_outputs(const at::Tensor& x, const Dispatch& dispatch, const E
     const at::Tensor factor = at::index_select(input_weights.reshape({-1}), 0, dispatch.slots).unsqueeze(1);
     gathered = gathered * factor.to(gathered.scalar_type());
   }
+  if (at::Tensor all = grouped_outputs(gathered, dispatch, experts, rule); all.defined()) return all;
   if (kernels::inference_on_cpu(x)) {
     // One expert per thread: the products of one are too small to share.
     at::Tensor out = at::empty_like(gathered);
@@ -106,7 +144,11 @@ at::Tensor expert_outputs(const at::Tensor& x, const Dispatch& dispatch, const E
       const at::Tensor entries = gathered.narrow(0, dispatch.begin[i], rows);
       at::Tensor place = out.narrow(0, dispatch.begin[i], rows);
       const at::Tensor inner = activated_on_cpu(gate_and_up(entries, expert), rule).to(x.scalar_type());
-      at::mm_out(place, inner, expert.down.t());
+      if (kernels::thin(inner, expert.down)) {
+        place.copy_(kernels::thin_product(inner, expert.down));
+      } else {
+        at::mm_out(place, inner, expert.down.t());
+      }
       if (expert.down_bias.defined()) place.add_(expert.down_bias.to(place.scalar_type()));
     });
     return out;

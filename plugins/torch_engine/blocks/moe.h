@@ -14,7 +14,7 @@
 namespace moescope::blocks {
 
 // Of an expert or any gated MLP. Rows are outputs. Either gate_up (gate's rows, then up's) or gate and up are defined;
-// biases where the model has them, gate_up_bias beside gate_up.
+// biases where the model has them, gate_up_bias beside gate_up. With relu there is no up, and gate_up is gate.
 struct ExpertWeights {
   at::Tensor gate_up;   // [2I, H]
   at::Tensor gate, up;  // [I, H]
@@ -34,6 +34,8 @@ struct Experts {
   std::vector<ExpertWeights> loaded;
   std::function<ExpertWeights(std::size_t)> fetch;
   std::vector<std::uint32_t> weights_of;  // [E] whose weights an expert uses; empty = its own
+  // [E, 2I, H], [E, H, I]: the same weights in one tensor each, for products of all experts at once; may be undefined.
+  at::Tensor all_gate_up, all_down;
   std::size_t count = 0;
 
   Experts() = default;

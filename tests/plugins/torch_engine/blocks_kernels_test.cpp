@@ -22,6 +22,23 @@ TEST(Kernels, NormEqualsTheTensorForm) {
   EXPECT_LT(difference(kernels::rms_norm(x, weight, 1e-5), rms_norm(x, weight, 1e-5)), 1e-6);
 }
 
+TEST(Kernels, ThinProductsEqualTheTensorForm) {
+  const c10::InferenceMode inference;
+  // Rows and widths that fill no vector, weights that are a part of a larger matrix.
+  for (const std::int64_t rows : {1, 3, 4}) {
+    const at::Tensor x = random({rows, 75}, 5), weight = random({101, 90}, 6).narrow(1, 7, 75);
+    ASSERT_TRUE(kernels::thin(x, weight));
+    EXPECT_LT(difference(kernels::thin_product(x, weight), at::matmul(x, weight.t())), 1e-5);
+    const at::Tensor half = x.to(at::kBFloat16), half_weight = weight.to(at::kBFloat16);
+    ASSERT_TRUE(kernels::thin(half, half_weight));
+    EXPECT_LT(difference(kernels::thin_product(half, half_weight),
+                         at::matmul(half.to(at::kFloat), half_weight.to(at::kFloat).t())),
+              1e-5);
+  }
+  EXPECT_FALSE(kernels::thin(random({5, 8}, 1), random({4, 8}, 2)));
+  EXPECT_FALSE(kernels::thin(random({1, 8}, 1), random({8, 4}, 2).t()));
+}
+
 TEST(Kernels, SiluProductEqualsTheTensorForm) {
   const at::Tensor both = random({19, 70}, 3, 10.0);
   const at::Tensor expected = at::silu(both.narrow(1, 0, 35)) * both.narrow(1, 35, 35);

@@ -1,4 +1,4 @@
-#include "plugins/torch_engine/memory.h"
+#include "plugins/torch_engine/blocks/memory.h"
 
 #include <fstream>
 
