@@ -6,6 +6,7 @@
 #include "app/cli/commands.h"
 #include "app/cli/console.h"
 #include "app/cli/run_options.h"
+#include "app/cli/torchscript.h"
 #include "core/io/json_text.h"
 #include "core/io/output_file.h"
 #include "core/model/chat_format.h"
@@ -16,11 +17,15 @@ namespace moescope::cli {
 namespace {
 
 struct CaptureOptions : RunOptions {
-  std::string text, jsonl, hooks, name;
+  std::string text, jsonl, hooks, name, decoder_ids, decoder_text;
   RecordOptions record;
   bool no_gate_weights = false, no_loss = false;
   std::size_t sequence_length = default_sequence_tokens, max_tokens = 0;
   int threads = 0;
+  bool torchscript = false;
+  std::vector<std::string> routers;
+  std::uint32_t experts_per_token = 0;
+  double seconds = 600;
 };
 
 struct TextInput {
@@ -52,6 +57,14 @@ Expected<TextInput> read_input(const Checkpoint& checkpoint, const CaptureOption
   }
   if (!sequences) return fail(std::move(sequences.error()));
   input.sequences = std::move(*sequences);
+  std::vector<std::int32_t> decoder_ids;
+  if (!options.decoder_ids.empty()) {
+    auto parsed = sequences_from_ids(checkpoint, options.decoder_ids);
+    if (!parsed) return fail(std::move(parsed.error()));
+    decoder_ids = std::move(parsed->front().ids);
+  }
+  auto decoder = add_decoder_input(checkpoint, std::move(decoder_ids), options.decoder_text, input.sequences);
+  if (!decoder) return fail(std::move(decoder.error()));
   return input;
 }
 
@@ -91,7 +104,7 @@ Expected<std::vector<Hook>> read_hooks(const std::string& file) {
 
 std::size_t token_count(const std::vector<SequenceInput>& sequences) {
   std::size_t n = 0;
-  for (const SequenceInput& sequence : sequences) n += sequence.ids.size();
+  for (const SequenceInput& sequence : sequences) n += sequence.ids.size() + sequence.decoder_ids.size();
   return n;
 }
 
@@ -148,8 +161,32 @@ void tell(const RunSummary& summary) {
   for (const std::string& line : summary.notes) note(line);
 }
 
+// A module instead of a checkpoint: ids in, what its routers chose out.
+Expected<void> capture_torchscript(const CaptureOptions& options) {
+  if (options.ids.empty()) {
+    return fail(ErrorKind::usage, "a TorchScript file has no tokenizer", "--torchscript", "Give token ids with --ids");
+  }
+  auto sequence = script_ids(options.ids);
+  if (!sequence) return fail(std::move(sequence.error()));
+  RunRequest request;
+  request.checkpoint = options.checkpoint;
+  request.sequences = {std::move(*sequence)};
+  request.record = options.record;
+  request.record.gate_weights = !options.no_gate_weights;
+  request.threads = options.threads;
+  request.script = ScriptOptions{false, options.routers, options.experts_per_token};
+  request.out = options.out;
+  request.name = options.name;
+  request.source = "token ids";
+  const auto summary = run_torchscript(std::move(request), {options.seconds, options.memory_gb});
+  if (!summary) return fail(summary.error());
+  tell(*summary);
+  return options.json ? print_json(to_json(*summary)) : Expected<void>{};
+}
+
 Expected<void> run_capture(const CaptureOptions& options) {
   if (auto free = check_output(options.out, options.force); !free) return free;
+  if (options.torchscript) return capture_torchscript(options);
   const auto checkpoint = Checkpoint::open(options.checkpoint);
   if (!checkpoint) return fail(checkpoint.error());
   const auto request = make_request(**checkpoint, options);
@@ -171,6 +208,11 @@ void add_capture(CLI::App& app, Chosen& chosen) {
   input->add_option("--jsonl", options->jsonl,
                     "File of lines {\"text\": …, \"domain\": …} or {\"ids\": […]}; other keys become tags");
   add_engine_options(*command, *options);
+  command->add_option("--decoder-ids", options->decoder_ids,
+                      "For models with an encoder, which reads the input: token ids that the decoder reads, its start "
+                      "token included; the start token alone when nothing is given");
+  command->add_option("--decoder-text", options->decoder_text,
+                      "The same as text: the start token is put before it and its end token left out");
   command->add_option("--sequence-length", options->sequence_length, "Longest sequence in tokens")
       ->check(CLI::Range(1, 1 << 24))
       ->capture_default_str();
@@ -190,6 +232,17 @@ void add_capture(CLI::App& app, Chosen& chosen) {
   command->add_flag("--no-loss", options->no_loss, "Do not compute the loss of each token");
   command->add_option("--hooks", options->hooks,
                       "JSON file with changes to the model: routers, logits, experts, capacity");
+  command->add_flag("--torchscript", options->torchscript,
+                    "The checkpoint is a TorchScript module: run its code, in a process of its own, on --ids");
+  command
+      ->add_option("--router", options->routers,
+                   "With --torchscript: modules whose output is router logits; found by their top-k when absent")
+      ->delimiter(',');
+  command->add_option("--experts-per-token", options->experts_per_token,
+                      "With --torchscript: how many largest logits are taken where the module's choice is not found");
+  command->add_option("--time-limit", options->seconds, "With --torchscript: seconds after which the module is stopped")
+      ->check(CLI::Range(0.1, 1e6))
+      ->capture_default_str();
   command->add_option("--name", options->name, "Name of the trace; the input's name when absent");
   command->callback([options, &chosen] { chosen.run = [options] { return run_capture(*options); }; });
 }

@@ -21,6 +21,7 @@
 #include "plugins/torch_engine/forward.h"
 #include "plugins/torch_engine/generate.h"
 #include "plugins/torch_engine/interrupt.h"
+#include "plugins/torch_engine/script_run.h"
 #include "plugins/torch_engine/trace_output.h"
 #include "plugins/torch_engine/weights.h"
 
@@ -112,6 +113,7 @@ Expected<RunSummary> TorchEngine::run(const RunRequest& request, const WorkConte
 Expected<RunSummary> TorchEngine::run_on(const RunRequest& request, const WorkContext& work) {
   const c10::InferenceMode inference;
   at::set_num_threads(request.threads > 0 ? request.threads : engine_threads());
+  if (request.script) return run_script(request, work);
   work.report("Opening the checkpoint", 0.0);
   const auto checkpoint = Checkpoint::open(request.checkpoint);
   if (!checkpoint) return fail(checkpoint.error());
