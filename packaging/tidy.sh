@@ -5,10 +5,19 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 install_missing build core engine desktop test tidy
 cd "$root"
-# A folder of its own, where every file has its own compile command: no batches, no precompiled headers.
-cmake --preset dev -B build/tidy -DMOESCOPE_FAST_BUILD=OFF -DMOESCOPE_WERROR=OFF -DMOESCOPE_TRAINER=ON >/dev/null
+options=(-DMOESCOPE_WERROR=OFF -DMOESCOPE_TRAINER=ON)
 
-mapfile -t files < <(if [ "$#" -gt 0 ]; then printf '%s\n' "$@"; else git ls-files '*.cpp' '*.h'; fi)
-clang-format --dry-run --Werror "${files[@]}"
-printf '%s\n' "${files[@]}" | grep '\.cpp$' | grep -v '^tests/' |
-  xargs -P "$jobs" -n 1 clang-tidy -p build/tidy --quiet
+if [ "$#" -gt 0 ]; then
+  # Every file by its own compile command: no batches, no precompiled headers.
+  cmake --preset dev -B build/tidy-files "${options[@]}" -DMOESCOPE_FAST_BUILD=OFF >/dev/null
+  clang-format --dry-run --Werror "$@"
+  printf '%s\n' "$@" | grep '\.cpp$' | xargs -r -P "$jobs" -n 1 clang-tidy -p build/tidy-files --quiet
+  exit
+fi
+
+# The whole tree in the batches that are compiled, which reads each header once per batch; a batch includes .cpp files.
+cmake --preset dev -B build/tidy "${options[@]}" >/dev/null
+git ls-files '*.cpp' '*.h' | xargs clang-format --dry-run --Werror
+sed -n 's/^ *"file": "\(.*\)".*/\1/p' build/tidy/compile_commands.json |
+  grep -v -e "$root/tests/" -e "$root/build/tidy/tests/" -e _autogen/ -e /.rcc/ -e cmake_pch |
+  xargs -P "$jobs" -n 1 clang-tidy -p build/tidy --quiet --checks=-bugprone-suspicious-include

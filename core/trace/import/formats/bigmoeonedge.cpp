@@ -68,7 +68,7 @@ Expected<void> read_file(const SourceFile& file, RawTrace& out, std::int32_t fir
   std::string note;
   std::vector<std::string> comments;
   bool dropped = false;
-  const auto read =
+  auto read =
       each_record(file, {{"turn", "phase", "step", "layer", "slot", "expert", "weight", "residency", "dropped"}, 7},
                   note, comments, work, [&](std::span<const std::string_view> fields) {
                     Record record{};
