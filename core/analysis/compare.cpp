@@ -192,6 +192,7 @@ Expected<Result> compare_traces(const Trace& first, const Trace& second, const C
   result.provenance.params = {{"row", options.row}};
   result.provenance.tokens = tokens.first.size();
   std::vector<std::string> names;
+  names.reserve(rows.size());
   for (const RowComparison& row : rows) names.push_back(row_name(first.rows()[row.rows.first]));
   const bool ranked = first.info->rank_order && second.info->rank_order;
   if (ranked) result.matrices.push_back(rank_matrix(rows, names, ranks));

@@ -71,17 +71,18 @@ std::optional<Error> MappedFile::fault() const {
 
 void prefetch_mapped(std::span<const std::byte> bytes) {
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data()) / page * page;
-  const auto end = reinterpret_cast<std::uintptr_t>(bytes.data()) + bytes.size();
-  if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED);
+  auto* const data = const_cast<std::byte*>(bytes.data());
+  const std::size_t before = reinterpret_cast<std::uintptr_t>(data) % page;
+  if (!bytes.empty()) ::madvise(data - before, before + bytes.size(), MADV_WILLNEED);
 }
 
 void release_mapped(std::span<const std::byte> bytes) {
   // Whole pages only: the ones at the ends may hold somebody else's bytes.
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = (reinterpret_cast<std::uintptr_t>(bytes.data()) + page - 1) / page * page;
-  const auto end = (reinterpret_cast<std::uintptr_t>(bytes.data()) + bytes.size()) / page * page;
-  if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  auto* const data = const_cast<std::byte*>(bytes.data());
+  const std::size_t skipped = (page - reinterpret_cast<std::uintptr_t>(data) % page) % page;
+  if (bytes.size() < skipped + page) return;
+  ::madvise(data + skipped, (bytes.size() - skipped) / page * page, MADV_DONTNEED);
 }
 
 }  // namespace moescope

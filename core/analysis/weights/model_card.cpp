@@ -133,7 +133,7 @@ Expected<Result> run_card(const CheckpointInput& input) {
   scalar("bytes", "Bytes in the files", checkpoint.total_bytes());
   result.tables = {std::move(parts), std::move(memory), std::move(stored), layer_table(spec)};
   for (const std::string& note : checkpoint.notes()) result.caveats.push_back(note);
-  for (const auto& [key, note] : spec.notes) result.caveats.push_back(key + ": " + note);
+  for (const auto& [key, note] : spec.notes) result.caveats.push_back(fmt::format("{}: {}", key, note));
   return result;
 }
 

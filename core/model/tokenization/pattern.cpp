@@ -11,15 +11,15 @@
 namespace moescope::tokenization {
 namespace {
 
-constexpr std::size_t max_expression_bytes = 64 * 1024;
+constexpr std::size_t max_expression_bytes = std::size_t{64} * 1024;
 constexpr std::uint32_t match_limit = 5'000'000;  // steps for one match; a word needs a few dozen
-constexpr std::size_t jit_stack_bytes = 1U << 20U;
+constexpr std::size_t jit_stack_first_bytes = 1U << 15U, jit_stack_bytes = 1U << 20U;
 
 struct MatchState {
   explicit MatchState(const pcre2_code* code)
       : data(pcre2_match_data_create_from_pattern(code, nullptr)),
         context(pcre2_match_context_create(nullptr)),
-        stack(pcre2_jit_stack_create(32 * 1024, jit_stack_bytes, nullptr)) {
+        stack(pcre2_jit_stack_create(jit_stack_first_bytes, jit_stack_bytes, nullptr)) {
     pcre2_set_match_limit(context, match_limit);
     pcre2_set_heap_limit(context, 64 * 1024);
     pcre2_jit_stack_assign(context, nullptr, stack);

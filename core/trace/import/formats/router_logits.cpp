@@ -53,6 +53,7 @@ int absolute_layer(const std::string& name) {
 
 std::vector<TensorView> tensors_of(const std::vector<NpyArray>& arrays) {
   std::vector<TensorView> out;
+  out.reserve(arrays.size());
   for (const NpyArray& array : arrays) out.push_back(array.tensor);
   return out;
 }
