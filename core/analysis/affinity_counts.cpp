@@ -116,6 +116,7 @@ std::vector<double> shares(const std::vector<Margin>& counts) {
   double sum = 0;
   for (const auto n : counts) sum += static_cast<double>(n);
   std::vector<double> out;
+  out.reserve(counts.size());
   for (const auto n : counts) out.push_back(sum > 0 ? static_cast<double>(n) / sum : no_value);
   return out;
 }

@@ -16,6 +16,7 @@ std::string row_name(const RouterRow& row) {
 
 std::vector<std::string> row_names(const std::vector<RouterRow>& rows) {
   std::vector<std::string> names;
+  names.reserve(rows.size());
   for (const auto& row : rows) names.push_back(row_name(row));
   return names;
 }

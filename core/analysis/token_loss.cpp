@@ -63,6 +63,7 @@ Expected<Result> run_loss(const AnalysisInput& input) {
   Sum all;
   bool positions = true;
   std::vector<TagReader> readers;
+  readers.reserve(tags.size());
   for (const auto& tag : tags) readers.emplace_back(trace, tag);
   std::size_t global = 0;
   for (const auto& segment : trace.segments) {

@@ -177,6 +177,7 @@ Expected<std::unique_ptr<ChildProcess>> ChildProcess::start(const std::filesyste
   std::vector<std::string> texts{program.string()};
   texts.insert(texts.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
+  argv.reserve(texts.size() + 1);
   for (std::string& text : texts) argv.push_back(text.data());
   argv.push_back(nullptr);
 

@@ -50,7 +50,7 @@ class Params {
   std::string choice(const char* name, std::vector<std::string> allowed) {
     const auto found = values_.find(name);
     if (found == values_.end()) return allowed.front();
-    const std::string text = found->is_string() ? found->get<std::string>() : "";
+    std::string text = found->is_string() ? found->get<std::string>() : "";
     if (std::find(allowed.begin(), allowed.end(), text) != allowed.end()) return text;
     set(fmt::format("{} must be one of {}", name, fmt::join(allowed, ", ")));
     return allowed.front();
@@ -120,6 +120,7 @@ Expected<std::shared_ptr<const Router>> make_router(const std::string& family, c
   const auto found = std::find_if(all.begin(), all.end(), [&](const RouterFamily& f) { return f.name == family; });
   if (found == all.end()) {
     std::vector<std::string> names;
+    names.reserve(all.size());
     for (const RouterFamily& f : all) names.push_back(f.name);
     return fail(ErrorKind::usage, fmt::format("unknown router \"{}\"", family), "",
                 fmt::format("Known: {}", fmt::join(names, ", ")));

@@ -75,6 +75,7 @@ void on_bus_error(int signal, siginfo_t* info, void* context) {
   slot->lost.store(true, std::memory_order_release);
   // From the faulting page to the end of the mapping, so that a reader of a long range faults once and not per page.
   const std::uintptr_t begin = address & ~(from->page - 1);
+  // The kernel gave the address as a number.  NOLINTNEXTLINE(performance-no-int-to-ptr)
   void* const zeros = mmap(reinterpret_cast<void*>(begin), end - begin, PROT_READ,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
   if (zeros == MAP_FAILED) pass_on(*from, signal, info, context);

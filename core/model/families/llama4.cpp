@@ -97,7 +97,7 @@ WeightNames llama4_names(const std::string& prefix = {}) {
   n[R::shared_down] = block + "shared_expert.down_proj.weight";
   n.experts = ExpertStorage::fused_columns;
   for (std::string& pattern : n.patterns) {
-    if (!pattern.empty()) pattern = prefix + pattern;
+    if (!pattern.empty()) pattern.insert(0, prefix);
   }
   return n;
 }

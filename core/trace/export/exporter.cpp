@@ -81,6 +81,7 @@ Expected<const Exporter*> find_exporter(const std::string& name) {
   const auto found = std::find_if(table.begin(), table.end(), [&](const Exporter& e) { return e.name == name; });
   if (found != table.end()) return &*found;
   std::vector<std::string> names;
+  names.reserve(std::size(table));
   for (const Exporter& exporter : table) names.push_back(exporter.name);
   return fail(ErrorKind::usage, fmt::format("there is no format '{}' to export to", name), "",
               fmt::format("Formats: {}", fmt::join(names, ", ")));

@@ -110,7 +110,7 @@ Expected<const Importer*> choose_all(SourceFiles& files, const ImportOptions& op
       notes.push_back(fmt::format("{} was not read: no importer knows it.", file->name()));
       continue;
     }
-    const auto chosen = choose(*file);
+    auto chosen = choose(*file);
     if (!chosen) return chosen;
     if (common != nullptr && *chosen != common) {
       return fail(ErrorKind::usage,
