@@ -34,7 +34,7 @@ at::Tensor convolved(const at::Tensor& u, const MambaWeights& w, const PackedSeq
 at::Tensor convolved_after(MambaCache& cache, const at::Tensor& u, const MambaWeights& w) {
   const at::Tensor all = cache.inputs.defined() ? at::cat({cache.inputs, u}, 0) : u;
   const std::int64_t before = all.size(0) - u.size(0);
-  const at::Tensor out = convolved(all, w, {{all.size(0)}}).narrow(0, before, u.size(0));
+  at::Tensor out = convolved(all, w, {{all.size(0)}}).narrow(0, before, u.size(0));
   const std::int64_t kept = std::min(w.convolution.size(1) - 1, all.size(0));
   cache.inputs = all.narrow(0, all.size(0) - kept, kept).contiguous();
   return out;
