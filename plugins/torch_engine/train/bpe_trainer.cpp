@@ -12,9 +12,9 @@
 namespace moescope::train {
 namespace {
 
-constexpr char kEndOfText[] = "<|endoftext|>";
+constexpr char end_of_text[] = "<|endoftext|>";
 // The split that byte-level BPE uses before merging: contractions, words, numbers, marks, white space.
-constexpr char kPattern[] = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+constexpr char split_pattern[] = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 struct CodeFree {
   void operator()(pcre2_code* p) const { pcre2_code_free(p); }
@@ -30,7 +30,7 @@ Expected<void> split(std::string_view text, Use&& use) {
     int code = 0;
     PCRE2_SIZE at = 0;
     std::unique_ptr<pcre2_code, CodeFree> made(pcre2_compile(
-        reinterpret_cast<PCRE2_SPTR>(kPattern), PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &code, &at, nullptr));
+        reinterpret_cast<PCRE2_SPTR>(split_pattern), PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &code, &at, nullptr));
     pcre2_jit_compile(made.get(), PCRE2_JIT_COMPLETE);
     return made;
   }();
@@ -109,7 +109,7 @@ Expected<Bpe> train_bpe(const std::vector<WeightedText>& texts, std::size_t voca
   }
 
   Bpe bpe;
-  bpe.tokens.emplace_back(kEndOfText);
+  bpe.tokens.emplace_back(end_of_text);
   for (unsigned b = 0; b < 256; ++b) bpe.tokens.emplace_back(1, static_cast<char>(b));
 
   std::vector<Word> words;
@@ -163,7 +163,7 @@ std::string tokenizer_json(const Bpe& bpe) {
   for (std::size_t id = 0; id < bpe.size(); ++id) {
     std::string text;
     if (id == 0) {
-      text = kEndOfText;
+      text = end_of_text;
     } else {
       for (const char c : bpe.tokens[id]) text += byte_character(static_cast<unsigned char>(c));
     }
@@ -184,7 +184,7 @@ std::string tokenizer_json(const Bpe& bpe) {
   file["truncation"] = nullptr;
   file["padding"] = nullptr;
   file["added_tokens"] = {{{"id", 0},
-                           {"content", kEndOfText},
+                           {"content", end_of_text},
                            {"single_word", false},
                            {"lstrip", false},
                            {"rstrip", false},
