@@ -2,8 +2,9 @@
 //   products   the same matrix products alone, with the rows per expert that the routing really gave
 //   plain      the straightforward formulation: sort, one product per expert, index_add in the compute type
 //   capture    the engine with recording on (no output head)
-// share_of_products = rate of the capture / rate of the products. Settings by environment: MOESCOPE_BENCH_LAYERS (4),
-// MOESCOPE_BENCH_FOLDER (where the checkpoint is made; it is kept when it was there before).
+// share_of_products = rate of the capture / rate of the products. And one token at a time against memory bandwidth.
+// Settings by environment: MOESCOPE_BENCH_LAYERS (4), MOESCOPE_BENCH_FOLDER (where the checkpoint is made; it is kept
+// when it was there before).
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
@@ -230,6 +231,50 @@ BENCHMARK(olmoe)
     ->UseManualTime()
     ->Iterations(7)
     ->Unit(benchmark::kMillisecond);
+
+// Bytes per second that all threads together read from memory: sums of numbers far larger than the caches.
+double memory_bandwidth() {
+  const at::Tensor numbers = at::ones({64 << 20});
+  double best = 0;
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    const double seconds = seconds_of([&] { benchmark::DoNotOptimize(at::sum(numbers).item<float>()); });
+    best = std::max(best, static_cast<double>(numbers.nbytes()) / seconds);
+  }
+  return best;
+}
+
+// One token at a time after 64 others. share_of_memory = bytes of the weights that a token uses, over what memory could
+// have brought in that time.
+void decode(benchmark::State& state) {
+  const c10::InferenceMode inference;
+  const bool narrow = state.range(0) == 0;
+  Weights& weights = weights_of(narrow ? at::kBFloat16 : at::kFloat);
+  const ModelSpec& spec = model().checkpoint->spec();
+  RunRequest request;
+  request.sequences = {SequenceInput{std::vector<std::int32_t>(64, 7), "", {}, {}}};
+  request.record.token_loss = false;
+  const RunPlan plan = plan_run(request, spec).value();
+  SequenceCache cache;
+  DecisionLog log(request.record);
+  if (!run_tokens(request, plan, 0, request.sequences[0].ids, cache, spec, weights, log, {})) std::abort();
+  const double embedding = 1.0 * spec.vocabulary * spec.hidden;  // only one row of it is read
+  const double bytes = (static_cast<double>(spec.parameters_active()) - embedding) * (narrow ? 2 : 4);
+  std::vector<double> seconds, bandwidth;
+  std::mt19937 bits(2);
+  for (auto _ : state) {
+    const auto id = static_cast<std::int32_t>(bits() % spec.vocabulary);
+    if (seconds.size() % 8 == 0) bandwidth.push_back(memory_bandwidth());
+    seconds.push_back(seconds_of([&] {
+      if (!run_tokens(request, plan, 0, std::span(&id, 1), cache, spec, weights, log, {})) std::abort();
+    }));
+    state.SetIterationTime(seconds.back());
+  }
+  state.SetLabel(narrow ? "bfloat16" : "float32");
+  state.counters["tok_s"] = 1.0 / median(seconds);
+  state.counters["memory_GB_s"] = median(bandwidth) * 1e-9;
+  state.counters["share_of_memory"] = bytes / median(seconds) / median(bandwidth);
+}
+BENCHMARK(decode)->Arg(0)->Arg(1)->ArgName("float32")->UseManualTime()->Iterations(48)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 
