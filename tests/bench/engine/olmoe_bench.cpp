@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -37,6 +38,16 @@ double seconds_of(const std::function<void()>& work) {
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
+
+// What a piece of work took: of the clock, and of all processors. The second is what to compare on a busy machine.
+struct Cost {
+  std::vector<double> wall, cpu;
+  void add(const std::function<void()>& work) {
+    const std::clock_t begin = std::clock();
+    wall.push_back(seconds_of(work));
+    cpu.push_back(static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC);
+  }
+};
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -207,20 +218,22 @@ class Case {
 void olmoe(benchmark::State& state) {
   const std::int64_t tokens = state.range(0);
   Case one(tokens, state.range(1) == 0 ? at::kBFloat16 : at::kFloat);
-  std::vector<double> capture, products, plain;
+  Cost capture, products, plain;
   for (auto _ : state) {
-    products.push_back(seconds_of([&] { one.products(); }));
-    plain.push_back(seconds_of([&] { one.plain(); }));
-    capture.push_back(seconds_of([&] { benchmark::DoNotOptimize(one.capture()); }));
-    state.SetIterationTime(capture.back());
+    products.add([&] { one.products(); });
+    plain.add([&] { one.plain(); });
+    capture.add([&] { benchmark::DoNotOptimize(one.capture()); });
+    state.SetIterationTime(capture.wall.back());
   }
-  const auto rate = [&](const std::vector<double>& seconds) { return static_cast<double>(tokens) / median(seconds); };
+  const auto rate = [&](const Cost& cost) { return static_cast<double>(tokens) / median(cost.wall); };
   state.SetLabel(state.range(1) == 0 ? "bfloat16" : "float32");
   state.counters["capture_tok_s"] = rate(capture);
   state.counters["products_tok_s"] = rate(products);
   state.counters["plain_tok_s"] = rate(plain);
-  state.counters["share_of_products"] = median(products) / median(capture);
-  state.counters["plain_share"] = median(products) / median(plain);
+  state.counters["share_of_products"] = median(products.wall) / median(capture.wall);
+  state.counters["plain_share"] = median(products.wall) / median(plain.wall);
+  state.counters["share_of_products_cpu"] = median(products.cpu) / median(capture.cpu);
+  state.counters["plain_share_cpu"] = median(products.cpu) / median(plain.cpu);
 }
 BENCHMARK(olmoe)
     ->Args({512, 0})
@@ -229,18 +242,14 @@ BENCHMARK(olmoe)
     ->Args({2048, 1})
     ->ArgNames({"tokens", "float32"})
     ->UseManualTime()
-    ->Iterations(7)
+    ->Iterations(5)
     ->Unit(benchmark::kMillisecond);
 
-// Bytes per second that all threads together read from memory: sums of numbers far larger than the caches.
-double memory_bandwidth() {
-  const at::Tensor numbers = at::ones({64 << 20});
-  double best = 0;
-  for (int repeat = 0; repeat < 3; ++repeat) {
-    const double seconds = seconds_of([&] { benchmark::DoNotOptimize(at::sum(numbers).item<float>()); });
-    best = std::max(best, static_cast<double>(numbers.nbytes()) / seconds);
-  }
-  return best;
+// Reads far more than the caches hold with all threads: what a token's weights can at best be read in. Returns bytes.
+double read_memory(Cost& cost) {
+  static const at::Tensor numbers = at::ones({64 << 20});
+  cost.add([&] { benchmark::DoNotOptimize(at::sum(numbers).item<float>()); });
+  return static_cast<double>(numbers.nbytes());
 }
 
 // One token at a time after 64 others. share_of_memory = bytes of the weights that a token uses, over what memory could
@@ -259,20 +268,23 @@ void decode(benchmark::State& state) {
   if (!run_tokens(request, plan, 0, request.sequences[0].ids, cache, spec, weights, log, {})) std::abort();
   const double embedding = 1.0 * spec.vocabulary * spec.hidden;  // only one row of it is read
   const double bytes = (static_cast<double>(spec.parameters_active()) - embedding) * (narrow ? 2 : 4);
-  std::vector<double> seconds, bandwidth;
+  Cost tokens, memory;
+  double memory_bytes = 0;
   std::mt19937 bits(2);
   for (auto _ : state) {
     const auto id = static_cast<std::int32_t>(bits() % spec.vocabulary);
-    if (seconds.size() % 8 == 0) bandwidth.push_back(memory_bandwidth());
-    seconds.push_back(seconds_of([&] {
+    if (tokens.wall.size() % 4 == 0) memory_bytes = read_memory(memory);
+    tokens.add([&] {
       if (!run_tokens(request, plan, 0, std::span(&id, 1), cache, spec, weights, log, {})) std::abort();
-    }));
-    state.SetIterationTime(seconds.back());
+    });
+    state.SetIterationTime(tokens.wall.back());
   }
   state.SetLabel(narrow ? "bfloat16" : "float32");
-  state.counters["tok_s"] = 1.0 / median(seconds);
-  state.counters["memory_GB_s"] = median(bandwidth) * 1e-9;
-  state.counters["share_of_memory"] = bytes / median(seconds) / median(bandwidth);
+  state.counters["tok_s"] = 1.0 / median(tokens.wall);
+  const double decode_rate = bytes / median(tokens.wall), memory_rate = memory_bytes / median(memory.wall);
+  state.counters["memory_GB_s"] = memory_rate * 1e-9;
+  state.counters["share_of_memory"] = decode_rate / memory_rate;
+  state.counters["share_of_memory_cpu"] = bytes / median(tokens.cpu) / (memory_bytes / median(memory.cpu));
 }
 BENCHMARK(decode)->Arg(0)->Arg(1)->ArgName("float32")->UseManualTime()->Iterations(48)->Unit(benchmark::kMillisecond);
 
