@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <list>
-#include <mutex>
 
+#include "core/analysis/kept_counts.h"
 #include "core/analysis/shuffle_null.h"
-#include "core/base/hash.h"
 #include "core/base/parallel.h"
 
 namespace moescope {
@@ -150,69 +148,17 @@ void summarise(AffinityPair& pair, const std::vector<Cell>& cells, const std::ve
   pair.links = strongest_links(pair.pair, cells, from, links);
 }
 
-// Counts kept from earlier calls.
-class Memory {
- public:
-  // Everything the counts depend on. Segments are told apart by where they live, and held weakly.
-  struct Key {
-    std::vector<std::weak_ptr<const Segment>> segments;
-    std::shared_ptr<const TraceInfo> info;
-    std::string filter;
-    AffinityOptions options;
-  };
-  static Key key_of(const AnalysisInput& input, const AffinityOptions& options) {
-    Key key;
-    for (const auto& segment : input.trace.segments) key.segments.emplace_back(segment);
-    key.info = input.trace.info;
-    key.options = options;
-    Hasher hasher;
-    hasher.add(std::as_bytes(std::span<const std::uint64_t>(input.filter.mask.bits)));
-    hasher.add(std::as_bytes(std::span<const std::uint32_t>(input.filter.filter.rows)));
-    key.filter = hasher.hex();
-    return key;
-  }
-  std::shared_ptr<const AffinityCounts> find(const Key& key) {
-    const std::lock_guard<std::mutex> hold(lock_);
-    entries_.remove_if([](const Entry& entry) {
-      return std::any_of(entry.key.segments.begin(), entry.key.segments.end(),
-                         [](const auto& segment) { return segment.expired(); });
-    });
-    const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return same(e.key, key); });
-    if (found == entries_.end()) return nullptr;
-    entries_.splice(entries_.begin(), entries_, found);
-    return found->counts;
-  }
-  void keep(const Key& key, const std::shared_ptr<const AffinityCounts>& counts) {
-    std::size_t bytes = 0;
-    for (const auto& pair : counts->pairs) bytes += pair.counts.cells.size() * 8 + pair.counts.first.size() * 4;
-    if (bytes > kept_bytes) return;
-    const std::lock_guard<std::mutex> hold(lock_);
-    entries_.push_front({key, counts, bytes});
-    std::size_t sum = 0;
-    for (auto it = entries_.begin(); it != entries_.end();) {
-      sum += it->bytes;
-      it = sum > kept_bytes ? entries_.erase(it) : std::next(it);
-    }
-  }
-
- private:
-  struct Entry {
-    Key key;
-    std::shared_ptr<const AffinityCounts> counts;
-    std::size_t bytes;
-  };
-  static bool same(const Key& a, const Key& b) {
-    return a.info == b.info && a.filter == b.filter && a.options == b.options &&
-           std::equal(a.segments.begin(), a.segments.end(), b.segments.begin(), b.segments.end(),
-                      [](const auto& x, const auto& y) { return x.lock() == y.lock(); });
-  }
-  std::mutex lock_;
-  std::list<Entry> entries_;  // the last used first
-};
+using Memory = KeptCounts<AffinityOptions, const AffinityCounts>;
 
 Memory& memory() {
-  static Memory kept;
+  static Memory kept(kept_bytes);
   return kept;
+}
+
+std::size_t bytes_of(const AffinityCounts& counts) {
+  std::size_t bytes = 0;
+  for (const auto& pair : counts.pairs) bytes += pair.counts.cells.size() * 8 + pair.counts.first.size() * 4;
+  return bytes;
 }
 
 // One call's work.
@@ -370,7 +316,7 @@ Expected<std::shared_ptr<const AffinityCounts>> affinity_counts(
   if (!counted) return fail(counted.error());
   auto counts = std::make_shared<const AffinityCounts>(std::move(*counted));
   // A file that was lost meanwhile reads as zeros.
-  if (!input.trace.source_fault()) memory().keep(key, counts);
+  if (!input.trace.source_fault()) memory().keep(key, counts, bytes_of(*counts));
   return counts;
 }
 

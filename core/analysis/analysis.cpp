@@ -59,9 +59,9 @@ std::optional<Error> misshapen(const Trace& trace) {
 
 std::span<const AnalysisSpec> analyses() {
   static const std::vector<AnalysisSpec> list{
-      expert_load_analysis(),  routing_entropy_analysis(), coactivation_analysis(),
-      affinity_analysis(),     domain_profile_analysis(),  expert_tokens_analysis(),
-      token_routes_analysis(), token_loss_analysis(),      route_graph_analysis()};
+      expert_load_analysis(),    routing_entropy_analysis(), coactivation_analysis(), affinity_analysis(),
+      domain_profile_analysis(), expert_tokens_analysis(),   token_routes_analysis(), token_loss_analysis(),
+      route_graph_analysis(),    token_map_analysis()};
   return list;
 }
 

@@ -45,6 +45,8 @@ struct AnalysisSpec {
   // Why it cannot run on this trace ("needs router logits, which this trace did not record"), or empty.
   std::function<std::string(const Trace&)> unavailable;
   std::function<Expected<Result>(const AnalysisInput&)> run;
+  // Whether Results are kept in the session: not where each look asks for another and gets it as fast.
+  bool stored = true;
 };
 
 // All analyses, in the order of menus. Built once, immutable: any thread.

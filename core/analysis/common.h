@@ -25,6 +25,7 @@ inline constexpr double no_value = std::numeric_limits<double>::quiet_NaN();
 [[nodiscard]] AnalysisSpec expert_tokens_analysis();
 [[nodiscard]] AnalysisSpec token_routes_analysis();
 [[nodiscard]] AnalysisSpec token_loss_analysis();
+[[nodiscard]] AnalysisSpec token_map_analysis();
 [[nodiscard]] AnalysisSpec route_graph_analysis();
 
 // "L3", with block and site where they are not the usual ones: "L3 attention", "L0 encoder".

@@ -4,9 +4,11 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <set>
 
 #include "core/figure/number_format.h"
 #include "core/figure/result_access.h"
+#include "core/figure/row_labels.h"
 #include "core/figure/utf8.h"
 
 namespace moescope {
@@ -63,26 +65,10 @@ bool is_selected(const Selection& selection, std::size_t row, int expert) {
                      [&](const ExpertRef& s) { return s.row == row && static_cast<int>(s.expert) == expert; });
 }
 
-// Chips of selected rows first, then every label that touches nothing placed before.
-void draw_row_labels(FigureBuilder& b, const Matrix& expert, const Selection& selection, double y0, double row_height) {
-  std::vector<double> taken;
-  for (const bool chips : {true, false}) {
-    for (std::size_t r = 0; r < expert.rows(); ++r) {
-      const double y = std::max(13.0, y0 + (static_cast<double>(r) + 0.5) * row_height + 3);
-      const bool selected = std::any_of(selection.experts.begin(), selection.experts.end(),
-                                        [&](const ExpertRef& s) { return s.row == r; });
-      const double reach = chips ? 18 : selection.experts.empty() ? 12 : 15;
-      const bool free = std::none_of(taken.begin(), taken.end(), [&](double at) { return std::abs(at - y) < reach; });
-      if (selected != chips || !free) continue;
-      taken.push_back(y);
-      if (chips) {
-        b.chip({label_width - 14, y + 0.5}, expert.row_names[r], Anchor::end);
-      } else {
-        b.text({label_width - 14, y}, expert.row_names[r], FontRole::mono_small, Paint::of(ColorRole::text_2),
-               Anchor::end);
-      }
-    }
-  }
+std::set<std::size_t> selected_rows(const Selection& selection) {
+  std::set<std::size_t> rows;
+  for (const ExpertRef& expert : selection.experts) rows.insert(expert.row);
+  return rows;
 }
 
 void draw_minimap(FigureBuilder& b, const TokenStripOptions& options, std::uint64_t first, std::size_t columns,
@@ -176,7 +162,7 @@ Figure token_strip_figure(const ResultPtr& routes, const TokenStripOptions& opti
     }
     x += wide;
   }
-  draw_row_labels(b, *expert, selection, y0, row_height);
+  draw_row_labels(b, expert->row_names, selected_rows(selection), label_width - 14, y0, row_height);
   if (minimap) draw_minimap(b, options, first, columns, height - 13);
   if (shown != nullptr) *shown = columns;
   std::string caption = "Tokens " + format_count(static_cast<double>(first)) + " to " +
@@ -225,9 +211,9 @@ Figure token_overview_figure(const ResultPtr& routes, const TokenOverviewOptions
       b.rect({x, y0 + static_cast<double>(r) * row_height, wide, row_height - gap}, fill, layer::data, pick);
     }
   }
-  Selection labelled = selection;
-  if (labelled.experts.empty()) labelled.experts = {{options.row, 0}};
-  draw_row_labels(b, *expert, labelled, y0, row_height);
+  std::set<std::size_t> labelled = selected_rows(selection);
+  if (labelled.empty()) labelled = {options.row};
+  draw_row_labels(b, expert->row_names, labelled, label_width - 14, y0, row_height);
   const auto frame = [&](std::size_t from, std::size_t count) {
     RectMark& mark = b.rect({label_width + static_cast<double>(from) * step - 1, y0 - 3,
                              std::max(4.0, static_cast<double>(count) * step + 2), y1 - y0 + 5},

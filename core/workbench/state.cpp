@@ -260,7 +260,7 @@ const Source* WorkbenchState::active(SourceKind kind) const {
 std::string WorkbenchState::key_of(const std::string& analysis, const nlohmann::json& params) const {
   const Source* trace = active(SourceKind::trace);
   const AnalysisSpec* spec = find_analysis(analysis);
-  if (!trace || !trace->trace || trace->trace->content_hash.empty() || !spec) return {};
+  if (!trace || !trace->trace || trace->trace->content_hash.empty() || !spec || !spec->stored) return {};
   nlohmann::json all = nlohmann::json::object();
   for (const ParameterSpec& parameter : spec->parameters) all[parameter.name] = parameter.default_value;
   if (params.is_object()) all.update(params);

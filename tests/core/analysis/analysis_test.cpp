@@ -96,5 +96,44 @@ TEST(RunAnalysis, ACancelledRunIsCancelled) {
   }
 }
 
+// Where somebody watches, long traces are shown in parts; each says that it is one, and the last word is the same.
+TEST(RunAnalysis, PartsOfALongTraceAreItsFirstTokensAndSaySo) {
+  constexpr std::size_t tokens = 220'000;
+  planted::Plan plan = planted::uniform_plan(2, 6, 1, tokens, 3);
+  plan.sequences = planted::sequences_of(tokens, 1000);
+  const Trace trace = planted::make_trace(plan);
+  const auto parts_of = [&](const char* analysis, const nlohmann::json& params, Result& whole) {
+    std::vector<Result> parts;
+    auto made = run_analysis(analysis, trace, {}, params, {}, [&](Result part) { parts.push_back(std::move(part)); });
+    EXPECT_TRUE(made);
+    if (made) whole = std::move(*made);
+    for (const Result& part : parts) {
+      EXPECT_THAT(part.caveats.front(), testing::StartsWith("Still counting"));
+      EXPECT_EQ(part.provenance.analysis, analysis);
+    }
+    return parts;
+  };
+  Result load;
+  const auto loads = parts_of("expert_load", nullptr, load);
+  ASSERT_EQ(loads.size(), 1U);
+  EXPECT_EQ(loads[0].matrix("count")->values, load.matrix("count")->values) << "only the intervals are missing";
+  EXPECT_TRUE(loads[0].matrix("share")->low.empty());
+  EXPECT_FALSE(load.matrix("share")->low.empty());
+
+  Result affinity;
+  const auto pairs = parts_of("affinity", {{"null_draws", 20}}, affinity);
+  ASSERT_EQ(pairs.size(), 3U) << "an eighth, a half, all without the null";
+  for (std::size_t part = 0; part < 2; ++part) {
+    const std::size_t end = tokens / (part == 0 ? 8 : 2) / 64 * 64;
+    std::vector<double> truth(36);
+    for (std::size_t t = 0; t < end; ++t) ++truth[plan.routes[0][t][0] * 6 + plan.routes[1][t][0]];
+    EXPECT_EQ(pairs[part].matrix("count")->values, truth);
+    EXPECT_THAT(pairs[part].caveats.front(), testing::HasSubstr(part == 0 ? "12 %" : "50 %"));
+  }
+  EXPECT_EQ(pairs[2].matrix("count")->values, affinity.matrix("count")->values);
+  // Nobody watches, or the trace is short: no parts.
+  EXPECT_TRUE(run_analysis("expert_load", small_trace(), {}, nullptr, {}, [](const Result&) { ADD_FAILURE(); }));
+}
+
 }  // namespace
 }  // namespace moescope::analysis_test

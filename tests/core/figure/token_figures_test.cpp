@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/figure/expert_card_figures.h"
+#include "core/figure/token_map_figure.h"
 #include "core/figure/token_strip_figure.h"
 #include "core/figure/utf8.h"
 #include "tests/core/figure/figure_fixture.h"
@@ -71,6 +72,62 @@ TEST(TokenOverviewFigure, DrawsNeverMoreColumnsThanPixels) {
   selection.token = 50;
   test::keep_svg(token_overview_figure(test::routes_result(6, 230, 0), options, selection, 1300, 110),
                  "token_overview");
+}
+
+// token_map of `columns` cells of 100 tokens from token 1000 on, as layers or as experts.
+ResultPtr map_result(std::size_t rows, std::size_t columns, bool experts) {
+  auto result = std::make_shared<Result>();
+  Matrix shown{experts ? "share" : "max_over_mean", "", "", "", "token"};
+  for (std::size_t r = 0; r < rows; ++r) shown.row_names.push_back((experts ? "E0" : "L") + std::to_string(r));
+  for (std::size_t c = 0; c < columns; ++c) shown.column_names.push_back(std::to_string(1000 + c * 100) + "-…");
+  for (std::size_t i = 0; i < rows * columns; ++i) {
+    shown.values.push_back(experts ? static_cast<double>(i % 7) / 40 : 1 + static_cast<double>(i % 5) / 4);
+    shown.n.push_back(100);
+    shown.absence.push_back(i == 3 ? Absence::not_recorded : Absence::present);
+  }
+  Matrix other = shown;
+  other.name = experts ? "count" : "busiest";
+  result->title = "Layers by tokens";
+  result->matrices = {shown, other};
+  result->scalars = {{"first_token", "", "", "", {1000, 0, 0, 0}}, {"tokens_per_cell", "", "", "", {100, 0, 0, 0}}};
+  return result;
+}
+
+TEST(TokenMapFigure, CellsLieWhereTheirTokensAreAndPickThem) {
+  for (const bool experts : {false, true}) {
+    TokenMapOptions options;
+    options.range = {1050, 2000};
+    options.view = {1200, 30};
+    Selection selection;
+    selection.token = 2500;
+    const Figure figure = token_map_figure(map_result(6, 40, experts), options, selection, 900, 150);
+    EXPECT_EQ(test::mark_outside(figure), "");
+    EXPECT_EQ(test::overlapping_texts(figure), "");
+    const MapSpan span = token_map_span(900, experts);
+    // Token 2050 is the middle of the range, in the cell of 2000.
+    const Pick* pick = figure.pick_at({(span.x0 + span.x1) / 2, 60});
+    ASSERT_NE(pick, nullptr);
+    EXPECT_EQ(std::get<std::uint64_t>(pick->what), 2000U);
+    EXPECT_NE(pick->tooltip.find(experts ? "of the slots" : "× the mean"), std::string::npos);
+    std::set<std::uint64_t> tokens;
+    for (const Pick& each : figure.picks) tokens.insert(std::get<std::uint64_t>(each.what));
+    EXPECT_EQ(tokens.size(), 21U) << "only cells of the range, the first from where the range begins";
+    EXPECT_EQ(*tokens.begin(), 1050U);
+    test::keep_svg(figure, experts ? "token_map_experts" : "token_map_layers");
+  }
+}
+
+TEST(TokenMapFigure, ZoomKeepsTheTokenUnderThePointerAndStaysInTheTrace) {
+  const TokenRange half = zoomed({0, 1000}, 0.5, 0.5, 1000);
+  EXPECT_EQ(half, (TokenRange{250, 500}));
+  EXPECT_EQ(zoomed(half, 0, 0.5, 1000), (TokenRange{250, 250}));
+  EXPECT_EQ(zoomed(half, 1, 4, 1000), (TokenRange{0, 1000}));
+  EXPECT_EQ(zoomed({0, 40}, 0.5, 0.01, 1000).count, 32U);
+  EXPECT_EQ(zoomed({0, 10}, 0.5, 0.01, 10), (TokenRange{0, 10}));
+  EXPECT_EQ(panned(half, 0.5, 1000), (TokenRange{500, 500}));
+  EXPECT_EQ(panned(half, 9, 1000), (TokenRange{500, 500}));
+  EXPECT_EQ(panned(half, -9, 1000), (TokenRange{0, 500}));
+  EXPECT_EQ(panned({7, 5000}, 0, 1000), (TokenRange{0, 1000}));
 }
 
 TEST(DomainProfileFigure, BarsAreSortedKeepTheColourOfTheirDomainAndCarryIntervals) {
