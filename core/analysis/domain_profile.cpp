@@ -6,7 +6,9 @@
 
 #include "core/analysis/common.h"
 #include "core/analysis/routes.h"
+#include "core/analysis/tag_units.h"
 #include "core/analysis/tags.h"
+#include "core/analysis/token_groups.h"
 #include "core/base/parallel.h"
 
 namespace moescope {
@@ -14,20 +16,13 @@ namespace {
 
 constexpr std::size_t shuffles = 200;
 constexpr std::size_t profile_draws = 200;
-constexpr std::size_t max_units = 2048;  // sequences of one tag value are merged beyond it
 constexpr std::size_t fewest_units = 5;
 constexpr std::size_t most_cells = std::size_t{1} << 22U;  // experts × values
 constexpr std::size_t most_cells_of_intervals = std::size_t{1} << 16U;
+constexpr std::size_t most_cells_at_once = std::size_t{1} << 23U;  // of the tables of rows counted together
 constexpr std::uint64_t seed = 20240802;
 
-// What is shuffled and drawn: sequences where each has one tag value, else single tokens.
-struct Units {
-  bool by_sequence = false, merged = false;
-  std::vector<std::int32_t> of_token;  // [token]: unit, or the tag code when by token; -1 = does not count
-  std::vector<std::int32_t> tag;       // [unit]; empty when by token
-};
-
-// Counts of one row: [value × experts], and [unit × experts] by sequence.
+// Counts of one row: [value × experts] and [group × experts].
 struct Profile {
   std::vector<std::uint64_t> counts;
   std::vector<std::uint32_t> units;
@@ -35,52 +30,6 @@ struct Profile {
   std::vector<double> null;  // sorted
   std::uint64_t tokens = 0, bad = 0;
 };
-
-Units make_units(const AnalysisInput& input, const std::vector<std::int32_t>& codes, std::size_t values) {
-  Units units;
-  const SequenceIndex sequences = sequence_index(input.trace);
-  std::vector<std::int32_t> tag_of(sequences.count, -1);
-  bool one_each = sequences.recorded;
-  for (std::size_t t = 0; t < codes.size() && one_each; ++t) {
-    if (codes[t] < 0 || !input.filter.mask.test(t)) continue;
-    std::int32_t& tag = tag_of[sequences.at(t)];
-    one_each = tag < 0 || tag == codes[t];
-    tag = codes[t];
-  }
-  units.of_token.assign(codes.size(), -1);
-  if (!one_each) {
-    for (std::size_t t = 0; t < codes.size(); ++t) {
-      if (input.filter.mask.test(t)) units.of_token[t] = codes[t];
-    }
-    return units;
-  }
-  units.by_sequence = true;
-  std::vector<std::size_t> per_value(values), seen(values);
-  std::size_t tagged = 0;
-  for (const std::int32_t tag : tag_of) {
-    if (tag < 0) continue;
-    ++per_value[static_cast<std::size_t>(tag)];
-    ++tagged;
-  }
-  units.merged = tagged > max_units;
-  std::vector<std::size_t> first(values), width(values);
-  for (std::size_t v = 0; v < values; ++v) {
-    first[v] = units.tag.size();
-    width[v] = units.merged ? std::max<std::size_t>(per_value[v] > 0 ? 1 : 0, max_units * per_value[v] / tagged)
-                            : per_value[v];
-    units.tag.insert(units.tag.end(), width[v], static_cast<std::int32_t>(v));
-  }
-  std::vector<std::int32_t> unit_of(sequences.count, -1);
-  for (std::size_t s = 0; s < sequences.count; ++s) {
-    if (tag_of[s] < 0) continue;
-    const auto v = static_cast<std::size_t>(tag_of[s]);
-    unit_of[s] = static_cast<std::int32_t>(first[v] + seen[v]++ * width[v] / per_value[v]);
-  }
-  for (std::size_t t = 0; t < codes.size(); ++t) {
-    if (codes[t] >= 0 && input.filter.mask.test(t)) units.of_token[t] = unit_of[sequences.at(t)];
-  }
-  return units;
-}
 
 // I(value; expert) in nats of counts [value × experts].
 double information_of(const std::vector<std::uint64_t>& counts, std::size_t values, std::size_t experts) {
@@ -115,70 +64,105 @@ void sum_units(const std::vector<std::uint32_t>& unit_counts, const std::vector<
   }
 }
 
-Profile profile_row(const AnalysisInput& input, std::uint32_t row, const Units& units, std::size_t values,
-                    const std::vector<Chunk>& chunks) {
+// Tokens that count, one by one, with their codes: what shuffles by token permute.
+struct SingleTokens {
+  std::vector<std::uint16_t> ids;  // [token × ranks]
+  std::vector<std::int32_t> codes;
+};
+
+SingleTokens single_tokens(const AnalysisInput& input, std::uint32_t row, const TagUnits& units, std::size_t ranks) {
   const std::uint32_t experts = input.trace.rows()[row].experts;
-  const std::size_t ranks = std::max<std::size_t>(1, input.trace.max_slots());
-  const std::size_t width = experts + std::size_t{1};
-  Profile profile;
-  profile.counts.resize(values * experts);
-  const std::size_t tables = units.by_sequence ? units.tag.size() : values;
-  std::vector<std::uint32_t> table(tables * width);
+  SingleTokens kept;
   std::vector<std::uint16_t> ids(tile_tokens * ranks);
-  std::vector<std::uint16_t> kept;       // by token: ids of the tokens that count, for the shuffles
-  std::vector<std::int32_t> kept_codes;  // and their codes
-  for (const Chunk& chunk : chunks) {
-    if (input.work.cancelled()) return profile;
+  for (const Chunk& chunk : chunks_of(input.trace)) {
+    if (input.work.cancelled()) return kept;
     TileWalker walker(chunk, input.filter.mask);
     for (Tile tile = walker.next(); tile.size() > 0; tile = walker.next()) {
-      profile.bad += decode_ids(tile, row, experts, ranks, ids.data());
+      (void)decode_ids(tile, row, experts, ranks, ids.data());
       for (std::size_t t = 0; t < tile.size(); ++t) {
-        const std::int32_t unit = units.of_token[tile.global_token(t)];
+        const std::uint32_t code = units.groups.of_token[tile.global_token(t)];
         const std::uint16_t* token = ids.data() + t * ranks;
-        if (unit < 0 || std::all_of(token, token + ranks, [&](std::uint16_t id) { return id >= experts; })) continue;
-        ++profile.tokens;
-        std::uint32_t* counts = table.data() + static_cast<std::size_t>(unit) * width;
-        for (std::size_t i = 0; i < ranks; ++i) ++counts[token[i]];
-        if (units.by_sequence) continue;
-        kept.insert(kept.end(), token, token + ranks);
-        kept_codes.push_back(unit);
+        if (code >= units.groups.count) continue;
+        if (std::all_of(token, token + ranks, [&](std::uint16_t id) { return id >= experts; })) continue;
+        kept.ids.insert(kept.ids.end(), token, token + ranks);
+        kept.codes.push_back(static_cast<std::int32_t>(code));
       }
     }
   }
-  profile.units.resize(tables * experts);
-  for (std::size_t u = 0; u < tables; ++u) {
-    for (std::size_t e = 0; e < experts; ++e) profile.units[u * experts + e] = table[u * width + e];
-  }
-  std::vector<std::int32_t> tags = units.tag;
-  if (!units.by_sequence) {
-    for (std::size_t v = 0; v < values; ++v) tags.push_back(static_cast<std::int32_t>(v));
-  }
-  sum_units(profile.units, tags, experts, profile.counts);
-  profile.information = information_of(profile.counts, values, experts);
+  return kept;
+}
 
+// Information of the counts under shuffled tags, sorted.
+std::vector<double> shuffled_information(const AnalysisInput& input, std::uint32_t row, const TagUnits& units,
+                                         std::size_t values, const Profile& profile) {
+  const std::size_t experts = input.trace.rows()[row].experts, width = experts + 1;
+  const std::size_t ranks = std::max<std::size_t>(1, input.trace.max_slots());
+  SingleTokens tokens;
+  std::vector<std::uint32_t> table;
+  if (!units.by_sequence) {
+    tokens = single_tokens(input, row, units, ranks);
+    table.resize(values * width);
+  }
+  std::vector<double> null;
   std::vector<std::uint64_t> drawn(values * experts);
   for (std::size_t draw = 0; draw < shuffles && profile.tokens > 0; ++draw) {
-    if (input.work.cancelled()) return profile;
+    if (input.work.cancelled()) return null;
     Random random(mix_seed(seed, draw, units.by_sequence ? 0 : row));
     if (units.by_sequence) {
-      tags = units.tag;
+      std::vector<std::int32_t> tags = units.tag;
       shuffle(std::span<std::int32_t>(tags), random);
       sum_units(profile.units, tags, experts, drawn);
     } else {
-      shuffle(std::span<std::int32_t>(kept_codes), random);
+      shuffle(std::span<std::int32_t>(tokens.codes), random);
       std::fill(table.begin(), table.end(), 0U);
-      for (std::size_t t = 0; t < kept_codes.size(); ++t) {
-        std::uint32_t* counts = table.data() + static_cast<std::size_t>(kept_codes[t]) * width;
-        for (std::size_t i = t * ranks; i < (t + 1) * ranks; ++i) ++counts[kept[i]];
+      for (std::size_t t = 0; t < tokens.codes.size(); ++t) {
+        std::uint32_t* counts = table.data() + static_cast<std::size_t>(tokens.codes[t]) * width;
+        for (std::size_t i = t * ranks; i < (t + 1) * ranks; ++i) ++counts[tokens.ids[i]];
       }
       for (std::size_t v = 0; v < values; ++v) {
         for (std::size_t e = 0; e < experts; ++e) drawn[v * experts + e] = table[v * width + e];
       }
     }
-    profile.null.push_back(information_of(drawn, values, experts));
+    null.push_back(information_of(drawn, values, experts));
   }
-  std::sort(profile.null.begin(), profile.null.end());
-  return profile;
+  std::sort(null.begin(), null.end());
+  return null;
+}
+
+// All rows that the filter keeps, as many at a time as tables may be held; only `shown` keeps its counts by unit.
+Expected<std::vector<Profile>> make_profiles(const AnalysisInput& input, const TagUnits& units, std::size_t values,
+                                             std::uint32_t shown) {
+  const auto& rows = input.trace.rows();
+  std::vector<Profile> profiles(rows.size());
+  std::vector<std::uint32_t> kept;
+  for (std::uint32_t r = 0; r < rows.size(); ++r) {
+    if (keeps_row(input.filter, r)) kept.push_back(r);
+  }
+  const std::size_t cells = std::max<std::size_t>(1, units.groups.count) * most_experts(rows);
+  const std::size_t at_once = std::max<std::size_t>(1, most_cells_at_once / cells);
+  for (std::size_t begin = 0; begin < kept.size(); begin += at_once) {
+    const std::span<const std::uint32_t> batch(kept.data() + begin, std::min(at_once, kept.size() - begin));
+    const auto share = [&](std::size_t row) { return static_cast<double>(row) / static_cast<double>(kept.size()); };
+    const double from = share(begin), to = share(begin + batch.size()), counted = from + (to - from) * 0.3;
+    auto tables = kernels::count_grouped(input.trace, input.filter.mask, batch, units.groups,
+                                         {input.work, {"Domain profile", from, counted}});
+    if (!tables) return fail(tables.error());
+    auto done =
+        parallel_for(batch.size(), input.work, {"Domain profile: null", counted, to}, [&](std::size_t i, std::size_t) {
+          const std::size_t experts = rows[batch[i]].experts;
+          Profile& profile = profiles[batch[i]];
+          profile.units = std::move((*tables)[i].counts);
+          profile.bad = (*tables)[i].bad;
+          for (const std::uint32_t n : (*tables)[i].tokens) profile.tokens += n;
+          profile.counts.resize(values * experts);
+          sum_units(profile.units, units.tag, experts, profile.counts);
+          profile.information = information_of(profile.counts, values, experts);
+          profile.null = shuffled_information(input, batch[i], units, values, profile);
+          if (batch[i] != shown) profile.units = {};
+        });
+    if (!done) return fail(done.error());
+  }
+  return profiles;
 }
 
 // Share and lift of every (expert, value) from counts [value × experts].
@@ -212,7 +196,7 @@ Shares shares_of(const std::vector<Count>& counts, std::size_t values, std::size
 }
 
 // 95 % percentile bootstrap over the sequences of each value; cells of values with few sequences stay without bounds.
-void add_intervals(Matrix& share, Matrix& lift, const Profile& profile, const Units& units, std::size_t values,
+void add_intervals(Matrix& share, Matrix& lift, const Profile& profile, const TagUnits& units, std::size_t values,
                    std::size_t experts, const WorkContext& work) {
   std::vector<std::vector<std::size_t>> of_value(values);
   for (std::size_t u = 0; u < units.tag.size(); ++u) of_value[static_cast<std::size_t>(units.tag[u])].push_back(u);
@@ -277,15 +261,10 @@ Expected<Result> run_profile(const AnalysisInput& input) {
     return fail(ErrorKind::usage, fmt::format("{} has {} values, too many for a profile", tag_name, values),
                 "parameter tag", "Choose a tag with fewer values");
   }
-  const Units units = make_units(input, tag_codes(trace, *tag), values);
-  const std::vector<Chunk> chunks = chunks_of(trace);
-  std::vector<Profile> profiles(rows.size());
-  auto done = parallel_for(rows.size(), input.work, {"Domain profile", 0, 1}, [&](std::size_t r, std::size_t) {
-    if (!keeps_row(input.filter, static_cast<std::uint32_t>(r))) return;
-    profiles[r] = profile_row(input, static_cast<std::uint32_t>(r), units, values, chunks);
-    if (r != *row) profiles[r].units = {};
-  });
-  if (!done) return fail(done.error());
+  const TagUnits units = tag_units(input, tag_groups(trace, *tag, false), values);
+  const auto made = make_profiles(input, units, values, *row);
+  if (!made) return fail(made.error());
+  const std::vector<Profile>& profiles = *made;
 
   Result result;
   result.title = fmt::format("Experts of {} by {}", row_name(rows[*row]), tag_name);

@@ -2,18 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "core/analysis/common.h"
-#include "core/analysis/routes.h"
+#include "core/analysis/token_groups.h"
 
 namespace moescope {
 namespace {
-
-struct Use {
-  std::uint64_t uses = 0, occurrences = 0;
-  std::size_t example = 0;  // a token of the trace with this id
-};
 
 std::string tokens_unavailable(const Trace& trace) {
   if (!trace.has_ids()) return "did not record expert ids";
@@ -49,35 +43,20 @@ Expected<Result> run_tokens(const AnalysisInput& input) {
     return fail(ErrorKind::usage, fmt::format("{} has no expert {}", row_name(router), expert), "parameter expert",
                 fmt::format("Give an expert from 0 to {}", router.experts - 1));
   }
-  std::unordered_map<std::int32_t, Use> by_id;
-  std::uint64_t uses = 0, bad = 0;
-  const std::size_t ranks = std::max<std::size_t>(1, trace.max_slots());
-  std::vector<std::uint16_t> ids(tile_tokens * ranks);
-  for (const Chunk& chunk : chunks_of(trace)) {
-    TileWalker walker(chunk, input.filter.mask);
-    for (Tile tile = walker.next(); tile.size() > 0; tile = walker.next()) {
-      if (input.work.cancelled()) return fail(ErrorKind::cancelled, "stopped", "Expert tokens");
-      bad += decode_ids(tile, *row, router.experts, ranks, ids.data());
-      for (std::size_t t = 0; t < tile.size(); ++t) {
-        const std::uint16_t* first = ids.data() + t * ranks;
-        const std::uint16_t* last = first + ranks;
-        if (std::none_of(first, last, [&](std::uint16_t id) { return id < router.experts; })) continue;
-        Use& use = by_id[chunk.segment->token_ids[tile.token(t)]];
-        if (use.occurrences++ == 0) use.example = tile.global_token(t);
-        if (std::find(first, last, static_cast<std::uint16_t>(expert)) == last) continue;
-        ++use.uses;
-        ++uses;
-      }
-    }
-  }
-  std::vector<std::pair<std::int32_t, Use>> ranked;
-  for (const auto& entry : by_id) {
-    if (entry.second.uses > 0) ranked.push_back(entry);
+  const IdGroups by_id = token_id_groups(trace);
+  const auto counted = kernels::count_uses(trace, input.filter.mask, *row, static_cast<std::uint32_t>(expert),
+                                           by_id.groups, {input.work, {"Expert tokens", 0, 1}});
+  if (!counted) return fail(counted.error());
+  std::uint64_t uses = 0;
+  std::vector<std::size_t> ranked;  // groups, in the order of their ids
+  for (std::size_t g = 0; g < by_id.ids.size(); ++g) {
+    uses += counted->uses[g];
+    if (counted->uses[g] > 0) ranked.push_back(g);
   }
   const auto top = std::min(input.params.at("top").get<std::size_t>(), ranked.size());
   std::partial_sort(ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(top), ranked.end(),
-                    [](const auto& a, const auto& b) {
-                      return a.second.uses != b.second.uses ? a.second.uses > b.second.uses : a.first < b.first;
+                    [&](std::size_t a, std::size_t b) {
+                      return counted->uses[a] != counted->uses[b] ? counted->uses[a] > counted->uses[b] : a < b;
                     });
   Table table{"tokens",
               "Tokens of " + expert_label(router.layer, static_cast<std::uint32_t>(expert)),
@@ -89,11 +68,11 @@ Expected<Result> run_tokens(const AnalysisInput& input) {
                {"share_of_occurrences", "fraction"}},
               {}};
   for (std::size_t i = 0; i < top; ++i) {
-    const auto& [id, use] = ranked[i];
-    table.rows.push_back({visible(trace.token_text(use.example)), std::int64_t{id}, static_cast<std::int64_t>(use.uses),
-                          static_cast<double>(use.uses) / static_cast<double>(uses),
-                          static_cast<std::int64_t>(use.occurrences),
-                          static_cast<double>(use.uses) / static_cast<double>(use.occurrences)});
+    const std::size_t g = ranked[i];
+    const auto of_id = static_cast<double>(counted->uses[g]);
+    table.rows.push_back({visible(trace.token_text(counted->first[g])), std::int64_t{by_id.ids[g]},
+                          std::int64_t{counted->uses[g]}, of_id / static_cast<double>(uses),
+                          std::int64_t{counted->tokens[g]}, of_id / static_cast<double>(counted->tokens[g])});
   }
   Result result;
   result.title = table.title;
@@ -105,7 +84,7 @@ Expected<Result> run_tokens(const AnalysisInput& input) {
                             {static_cast<double>(uses), no_value, no_value, static_cast<double>(uses)}});
   result.caveats.push_back(
       "Frequent tokens lead any such list: compare share_of_occurrences with the expert's share of all tokens.");
-  note_bad_ids(result, bad);
+  note_bad_ids(result, counted->bad);
   return result;
 }
 

@@ -5,12 +5,16 @@
 #include <cmath>
 
 #include "core/analysis/common.h"
+#include "core/analysis/kernels/counting.h"
 #include "core/analysis/pairs.h"
 #include "core/analysis/tags.h"
+#include "core/analysis/token_groups.h"
 #include "core/base/parallel.h"
 
 namespace moescope {
 namespace {
+
+constexpr std::size_t most_link_cells = std::size_t{1} << 22U;  // of the tables of pairs counted together
 
 // One row of the range: its load, where its tokens go, and the tags of its tokens.
 struct Floor {
@@ -23,52 +27,120 @@ struct Floor {
   std::uint64_t bad = 0;
 };
 
-void count_uses(Floor& floor, const AnalysisInput& input, const std::vector<Chunk>& chunks, std::size_t ranks,
-                const TagReader* tag) {
-  const std::uint32_t experts = input.trace.rows()[floor.row].experts;
-  const std::size_t values = tag ? tag->names().size() : 0;
-  std::vector<std::uint64_t> uses(experts + std::size_t{1});
-  std::vector<std::uint64_t> tagged((experts + std::size_t{1}) * values);
-  std::vector<std::uint16_t> ids(tile_tokens * ranks);
-  for (const Chunk& chunk : chunks) {
-    if (input.work.cancelled()) return;
-    TileWalker walker(chunk, input.filter.mask);
-    for (Tile tile = walker.next(); tile.size() > 0; tile = walker.next()) {
-      floor.bad += decode_ids(tile, floor.row, experts, ranks, ids.data());
-      for (std::size_t i = 0; i < tile.size() * ranks; ++i) ++uses[ids[i]];
-      for (std::size_t t = 0; tag && t < tile.size(); ++t) {
-        const int code = tag->code(*chunk.segment, tile.token(t));
-        if (code < 0) continue;
-        for (std::size_t i = t * ranks; i < (t + 1) * ranks; ++i)
-          ++tagged[ids[i] * values + static_cast<std::size_t>(code)];
+// Loads of all floors, by tag value where there is a tag.
+Expected<void> count_floors(const AnalysisInput& input, const TagReader* tag, const ParallelStage& stage,
+                            std::vector<Floor>& floors) {
+  const kernels::CountJob job{input.work, stage};
+  std::vector<std::uint32_t> rows;
+  for (const Floor& floor : floors) rows.push_back(floor.row);
+  if (!tag) {
+    const auto loads = kernels::count_load(input.trace, input.filter.mask, rows, job);
+    if (!loads) return fail(loads.error());
+    for (std::size_t f = 0; f < floors.size(); ++f) {
+      floors[f].uses.assign((*loads)[f].counts.begin(), (*loads)[f].counts.end());
+      floors[f].bad = (*loads)[f].bad;
+    }
+    return {};
+  }
+  const kernels::TokenGroups groups = tag_groups(input.trace, *tag, true);
+  const auto counted = kernels::count_grouped(input.trace, input.filter.mask, rows, groups, job);
+  if (!counted) return fail(counted.error());
+  const std::size_t values = tag->names().size();
+  for (std::size_t f = 0; f < floors.size(); ++f) {
+    const std::size_t experts = input.trace.rows()[rows[f]].experts;
+    const kernels::GroupedCounts& counts = (*counted)[f];
+    floors[f].bad = counts.bad;
+    floors[f].uses.assign(experts, 0);
+    floors[f].tag_uses.assign(experts * values, 0);
+    for (std::size_t g = 0; g < groups.count; ++g) {
+      for (std::size_t e = 0; e < experts; ++e) {
+        const double n = counts.counts[g * experts + e];
+        floors[f].uses[e] += n;
+        if (g < values) floors[f].tag_uses[e * values + g] = n;
       }
     }
   }
-  floor.uses.assign(uses.begin(), uses.end() - 1);
-  floor.tag_uses.assign(tagged.begin(), tagged.end() - static_cast<std::ptrdiff_t>(values));
+  return {};
 }
 
-void count_links(Floor& floor, const AnalysisInput& input, const std::vector<Chunk>& chunks, std::size_t ranks,
-                 double threshold, std::size_t most) {
-  const auto& rows = input.trace.rows();
+// What is kept of the pairs of two floors.
+struct LinkLimits {
+  double threshold = 0;
+  std::size_t most = 0;
+};
+
+// Links and entropies of a floor from the counts of its pairs [experts × experts of the next row].
+template <typename Cell>
+void make_links(Floor& floor, const std::vector<Cell>& counts, std::size_t columns, double tokens,
+                const LinkLimits& limits) {
   const auto to = static_cast<std::uint32_t>(floor.next);
-  PairTable table({floor.row, to, rows[floor.row].experts, rows[to].experts, ranks}, PairWeighting::pairs);
-  (void)count_pairs(chunks, input.filter.mask, input.work, table);
-  const PairTable::Joint joint = table.joint();
-  const std::size_t columns = joint.to.size();
-  for (std::size_t i = 0; i < joint.from.size(); ++i) {
-    const std::span<const double> cells(joint.cells.data() + i * columns, columns);
+  std::vector<double> cells(columns);
+  for (std::size_t i = 0; i < floor.entropy.size(); ++i) {
+    const auto row = counts.begin() + static_cast<std::ptrdiff_t>(i * columns);
+    std::copy(row, row + static_cast<std::ptrdiff_t>(columns), cells.begin());
     floor.entropy[i] = columns > 1 ? entropy_of(cells) / std::log(static_cast<double>(columns)) : no_value;
     for (std::size_t j = 0; j < columns; ++j) {
-      const double share = joint.tokens > 0 ? cells[j] / joint.tokens : 0;
-      if (cells[j] <= 0 || share < threshold) continue;
+      const double share = tokens > 0 ? cells[j] / tokens : 0;
+      if (cells[j] <= 0 || share < limits.threshold) continue;
       floor.links.push_back(
           {{{floor.row, static_cast<std::uint32_t>(i)}, {to, static_cast<std::uint32_t>(j)}}, share, cells[j]});
     }
   }
   std::sort(floor.links.begin(), floor.links.end(),
             [](const Graph::Link& a, const Graph::Link& b) { return a.n != b.n ? a.n > b.n : a.link < b.link; });
-  if (floor.links.size() > most) floor.links.resize(most);
+  if (floor.links.size() > limits.most) floor.links.resize(limits.most);
+}
+
+// Links of all floors over the leading `ranks` of `slots` slots.
+Expected<void> count_links(const AnalysisInput& input, std::size_t ranks, std::size_t slots, const LinkLimits& limits,
+                           const ParallelStage& stage, std::vector<Floor>& floors) {
+  const auto& rows = input.trace.rows();
+  std::vector<Floor*> joined;
+  for (Floor& floor : floors) {
+    if (floor.next >= 0) joined.push_back(&floor);
+  }
+  const auto pair_of = [&](const Floor& floor) {
+    return kernels::Rows{floor.row, static_cast<std::uint32_t>(floor.next)};
+  };
+  if (ranks > 1 && ranks < slots) {  // a part of the ranks: the plain loop
+    const std::vector<Chunk> chunks = chunks_of(input.trace);
+    return parallel_for(joined.size(), input.work, stage, [&](std::size_t f, std::size_t) {
+      const auto [from, to] = pair_of(*joined[f]);
+      PairTable table({from, to, rows[from].experts, rows[to].experts, ranks}, PairWeighting::pairs);
+      (void)count_pairs(chunks, input.filter.mask, input.work, table);
+      const PairTable::Joint joint = table.joint();
+      make_links(*joined[f], joint.cells, joint.to.size(), joint.tokens, limits);
+    });
+  }
+  // So many pairs at a time that their tables stay small.
+  const std::size_t cells = std::size_t{most_experts(rows)} * most_experts(rows);
+  const std::size_t at_once = std::max<std::size_t>(2, most_link_cells / cells);
+  const kernels::Ranks kind = ranks == 1 ? kernels::Ranks::first : kernels::Ranks::all;
+  for (std::size_t begin = 0; begin < joined.size(); begin += at_once) {
+    const std::size_t end = std::min(joined.size(), begin + at_once);
+    const auto share = [&](std::size_t f) {
+      return stage.from + (stage.to - stage.from) * static_cast<double>(f) / static_cast<double>(joined.size());
+    };
+    std::vector<kernels::Rows> pairs;
+    for (std::size_t f = begin; f < end; ++f) pairs.push_back(pair_of(*joined[f]));
+    std::vector<kernels::PairCounts> tables;
+    const kernels::CountJob job{input.work, {stage.name, share(begin), share(end)}};
+    auto done = kernels::count_pairs(input.trace, input.filter.mask, pairs, kind, tables, job);
+    if (!done) return done;
+    done =
+        parallel_for(tables.size(), input.work, {stage.name, share(end), share(end)}, [&](std::size_t p, std::size_t) {
+          const kernels::PairCounts& table = tables[p];
+          if (kind == kernels::Ranks::all) {
+            return make_links(*joined[begin + p], table.cells, table.to_experts, static_cast<double>(table.tokens),
+                              limits);
+          }
+          double tokens = 0;  // whose first slots at both rows hold experts
+          for (const std::uint32_t n : table.first) tokens += n;
+          make_links(*joined[begin + p], table.first, table.to_experts, tokens, limits);
+        });
+    if (!done) return done;
+  }
+  return {};
 }
 
 std::string graph_unavailable(const Trace& trace) {
@@ -111,11 +183,8 @@ Expected<Result> run_graph(const AnalysisInput& input) {
     return fail(ErrorKind::usage, "the filter leaves out all of these rows", input.filter.filter.text,
                 "Choose rows that the filter keeps");
   }
-  const std::vector<Chunk> chunks = chunks_of(trace);
-  auto done = parallel_for(floors.size(), input.work, {"Route graph", 0, 1}, [&](std::size_t f, std::size_t) {
-    count_uses(floors[f], input, chunks, slots, tag ? &*tag : nullptr);
-    if (floors[f].next >= 0) count_links(floors[f], input, chunks, ranks, threshold, most);
-  });
+  auto done = count_floors(input, tag ? &*tag : nullptr, {"Route graph", 0, 0.4}, floors);
+  if (done) done = count_links(input, ranks, slots, {threshold, most}, {"Route graph: links", 0.4, 1}, floors);
   if (!done) return fail(done.error());
 
   Result result;

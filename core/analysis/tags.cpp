@@ -45,13 +45,4 @@ Expected<TagReader> find_tag(const Trace& trace, const std::string& tag) {
               known.empty() ? "It has no tags" : "It has " + known);
 }
 
-std::vector<std::int32_t> tag_codes(const Trace& trace, const TagReader& reader) {
-  std::vector<std::int32_t> codes;
-  codes.reserve(trace.token_count());
-  for (const auto& segment : trace.segments) {
-    for (std::size_t t = 0; t < segment->tokens; ++t) codes.push_back(reader.code(*segment, t));
-  }
-  return codes;
-}
-
 }  // namespace moescope

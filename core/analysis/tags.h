@@ -30,7 +30,4 @@ class TagReader {
 // The tag that a parameter names; errors (usage) list the tags there are.
 [[nodiscard]] Expected<TagReader> find_tag(const Trace& trace, const std::string& tag);
 
-// Codes of every token of the trace.
-[[nodiscard]] std::vector<std::int32_t> tag_codes(const Trace& trace, const TagReader& reader);
-
 }  // namespace moescope

@@ -2,6 +2,10 @@
 """The fastest numpy formulations of the counts that counting_bench times, on the same trace files.
 
     compare_python.py TRACE.routes.safetensors… [--processes 2] [--tokens N] [--ours counting_bench.json]
+    compare_python.py TRACE.routes.safetensors… --bench PATH/counting_bench [--repeats 5]
+
+With --bench both take turns on each task, so that other work on the machine slows both alike; the ratios of processor
+time of each turn are printed as median, least and most.
 
 Load: np.bincount per layer. Co-activation: np.bincount of each of the k (k - 1) / 2 pairs of slots. Affinity:
 np.bincount of each of the k x k pairs of slots of neighbouring layers. Each is run on whole layers and on blocks of
@@ -12,6 +16,8 @@ import argparse
 import json
 import multiprocessing
 import os
+import statistics
+import subprocess
 import sys
 import time
 
@@ -120,12 +126,54 @@ def timed_torch(path, tokens):
     return time.perf_counter() - begin
 
 
+FORMULATIONS = (("whole layers", 0), ("blocks of 8192 tokens", 8192))
+
+
+class Kernels:
+    """counting_bench --serve on one trace."""
+
+    def __init__(self, program, path, threads):
+        self.process = subprocess.Popen([program, "--threads", str(threads), "--serve", path], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def seconds_per_token(self, kernels, task):
+        self.process.stdin.write(f"{kernels} {task}\n")
+        self.process.stdin.flush()
+        _, processor, tokens = map(float, self.process.stdout.readline().split())
+        return processor / tokens
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def take_turns(path, tokens, layers, options):
+    """Ratios of numpy's processor time per token to the kernels', turn by turn, with as many processes as threads."""
+    kernels = Kernels(options.bench, path, options.processes)
+    for task in TASKS:
+        numpy_times, ratios = [], {name: [] for name in options.kernels}
+        for name in options.kernels:
+            kernels.seconds_per_token(name, task)  # the pages are in memory
+        for _ in range(options.repeats):
+            best = min(timed(path, tokens, layers, task, block, options.processes)[1] for _, block in FORMULATIONS)
+            numpy_times.append(best / tokens)
+            for name in options.kernels:
+                ratios[name].append(numpy_times[-1] / min(kernels.seconds_per_token(name, task) for _ in range(3)))
+        print(f"  {task:14} numpy {1 / min(numpy_times):.4g} tokens per second of {options.processes} processors")
+        for name, values in ratios.items():
+            print(f"  {task:14} {name:10} {statistics.median(values):6.1f} times the best numpy"
+                  f"  ({min(values):.1f} to {max(values):.1f} in {len(values)} turns)", flush=True)
+    kernels.close()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("traces", nargs="+")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--tokens", type=int, default=100_000, help="tokens that are counted (0 = all)")
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--bench", help="the program counting_bench, to take turns with")
+    parser.add_argument("--kernels", nargs="+", default=["avx512", "avx2"], help="instruction sets, with --bench")
     parser.add_argument("--ours", help="what counting_bench --json wrote: ratios are printed")
     options = parser.parse_args()
     ours = json.load(open(options.ours))["shapes"] if options.ours else {}
@@ -135,10 +183,13 @@ def main():
         layers, tokens, slots = ids.shape
         tokens = min(tokens, options.tokens or tokens)
         shape = f"{layers}x{experts}x{slots}"
-        print(f"\n{shape}, {tokens} tokens of {path}")
+        print(f"\n{shape}, {tokens} tokens of {path}", flush=True)
+        if options.bench:
+            take_turns(path, tokens, layers, options)
+            continue
         for task in TASKS:
             figures = {}
-            for name, block in (("whole layers", 0), ("blocks of 8192 tokens", 8192)):
+            for name, block in FORMULATIONS:
                 for processes in sorted({1, options.processes}):
                     runs = [timed(path, tokens, layers, task, block, processes) for _ in range(options.repeats)]
                     key = f"{name}, {processes} process" + ("es" if processes > 1 else "")

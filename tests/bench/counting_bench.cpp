@@ -2,6 +2,8 @@
 // at four distances, on every instruction set of this machine, beside the plain loop over the same trace and the
 // machine's own limits. One program, one run:
 //   counting_bench [--threads 2] [--tokens 1000000] [--shape 16x64x8]… [--scaling] [--write FOLDER] [--json FILE]
+//   counting_bench [--threads 2] --serve TRACE    reads lines "SET TASK" and answers each with seconds, for
+//   compare_python.py
 // --scaling counts 100 thousand to 10 million tokens of the smallest and the largest shape; --write leaves the traces
 // there as files, for compare_python.py. Each figure is the best of several repetitions: by the clock, and by the
 // processor time of all threads shared among them, which is what the clock would show on a machine with nothing else to
@@ -15,6 +17,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -285,13 +288,35 @@ void run_scaling(const Shape& shape, int threads, nlohmann::json& out) {
   }
 }
 
+// Runs one task on one instruction set for every line that comes in, and answers with the seconds by the clock, the
+// processor seconds shared among the threads, and the tokens. Two programs can so take turns on a machine that has
+// other work, too.
+int serve(const std::string& path, int threads) {
+  const auto opened = read_trace(path);
+  must(opened.has_value(), "the trace cannot be read");
+  const Trace& trace = *opened;
+  std::string set, task;
+  while (std::cin >> set >> task) {
+    must(kernels::use_kernels(set), "no such instruction set");
+    const double begin = seconds(), used = processor_seconds();
+    if (task == "load") {
+      (void)count_load(trace);
+    } else {
+      (void)count(trace, pairs_at(trace, task == "affinity" ? 1 : 0));
+    }
+    const double processor = (processor_seconds() - used) / threads;
+    std::cout << seconds() - begin << " " << processor << " " << trace.token_count() << std::endl;
+  }
+  return 0;
+}
+
 }  // namespace
 
 int run_counting_bench(int argc, char** argv) {
   int threads = 2;
   std::uint64_t tokens = 1'000'000;
   bool scaling = false;
-  std::string folder, json;
+  std::string folder, json, served;
   std::vector<Shape> shapes;
   for (int i = 1; i < argc; ++i) {
     const std::string option = argv[i];
@@ -307,6 +332,8 @@ int run_counting_bench(int argc, char** argv) {
       folder = value();
     } else if (option == "--json") {
       json = value();
+    } else if (option == "--serve") {
+      served = value();
     } else if (option == "--shape" && std::sscanf(value(), "%ux%ux%u", &shape.layers, &shape.experts, &shape.k) == 3) {
       shapes.push_back(shape);
     } else {
@@ -316,6 +343,7 @@ int run_counting_bench(int argc, char** argv) {
   }
   if (shapes.empty()) shapes = {{16, 64, 8}, {48, 128, 8}, {58, 256, 8}};
   setenv("MOESCOPE_THREADS", std::to_string(threads).c_str(), 1);
+  if (!served.empty()) return serve(served, threads);
   nlohmann::json out;
   std::printf("counting on %d threads; best of: ", threads);
   for (const auto* set : kernels::runnable_kernels()) std::printf("%s (%s)  ", set->name, set->instructions);

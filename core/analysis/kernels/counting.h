@@ -52,6 +52,18 @@ struct GroupedCounts {
                                                                               const TokenGroups& groups,
                                                                               const CountJob& job = {});
 
+// One expert of a row, by group: token ids that an expert is used for.
+struct GroupUses {
+  std::vector<std::uint32_t> uses;    // [group]: tokens that hold the expert
+  std::vector<std::uint32_t> tokens;  // [group]: tokens with at least one expert
+  std::vector<std::uint64_t> first;   // [group]: the first of those, all ones where there is none
+  std::uint64_t bad = 0;
+};
+// Memory: 16 bytes for each group, and again for each thread. Errors: cancelled, internal.
+[[nodiscard]] MOESCOPE_API Expected<GroupUses> count_uses(const Trace& trace, const TokenMask& mask, std::uint32_t row,
+                                                          std::uint32_t expert, const TokenGroups& groups,
+                                                          const CountJob& job = {});
+
 // Two rows whose experts are joined; the same row twice is co-activation.
 struct Rows {
   std::uint32_t from = 0, to = 0;

@@ -63,6 +63,13 @@ bool RowTile::may_hide_unfilled(const Segment& segment, std::uint32_t row) const
 
 bool RowTile::count_raw() {
   std::fill(counts_.begin(), counts_.end(), 0U);
+  if (set_.sum_ids && slots_ == 8 && experts_ <= 64) {
+    std::size_t slots = 0;
+    const bool known = set_.sum_ids(raw_, tokens_, counts_.data());
+    for (std::size_t e = 0; e < experts_; ++e) slots += counts_[e];
+    if (known && slots == tokens_ * slots_) return true;  // else an id that is no expert, or one that comes twice
+    std::fill(counts_.begin(), counts_.end(), 0U);
+  }
   set_.count_bytes(raw_, tokens_ * slots_, counts_.data());
   std::size_t others = 0;
   for (std::size_t v = experts_; v < 256; ++v) others += counts_[v];
@@ -163,6 +170,30 @@ void RowTile::add_run(std::size_t begin, std::size_t end, std::uint32_t* counts)
   }
 }
 
+void RowTile::add_grouped(std::size_t begin, std::size_t end, const std::uint32_t* group_of, std::size_t count,
+                          std::uint32_t* counts) const {
+  for (std::size_t t = begin; t < end; ++t) {
+    if (group_of[t] >= count) continue;
+    std::uint32_t* const to = counts + group_of[t] * std::size_t{experts_};
+    if (regular_ && slots_ == 8) {
+      std::uint64_t eight;
+      std::memcpy(&eight, raw_ + t * 8, 8);
+      for (unsigned s = 0; s < 64; s += 8) ++to[eight >> s & 255U];
+    } else {
+      for (std::size_t s = 0; s < slots_; ++s) {
+        if (const std::uint32_t e = id(t, s); e < experts_) ++to[e];
+      }
+    }
+  }
+}
+
+bool RowTile::holds(std::size_t token, std::uint32_t expert) const {
+  if (regular_) return std::memchr(raw_ + token * slots_, static_cast<int>(expert), slots_) != nullptr;
+  const auto first = ids_.begin() + static_cast<std::ptrdiff_t>(token * slots_);
+  return std::find(first, first + static_cast<std::ptrdiff_t>(slots_), expert) !=
+         first + static_cast<std::ptrdiff_t>(slots_);
+}
+
 std::size_t RowTile::tokens_with_expert(std::size_t begin, std::size_t end) const {
   if (complete()) return end - begin;
   std::size_t n = 0;
@@ -215,7 +246,7 @@ void RowTile::make_lists() {
 void RowTile::make_columns() {
   if (in_columns_) return;
   in_columns_ = true;
-  columns_.resize(capacity_ + 512);
+  columns_.resize((capacity_ + column_tokens - 1) / column_tokens * column_tokens);
   set_.to_columns(sets_.data(), padded_tokens(), columns_.data());
 }
 

@@ -49,7 +49,7 @@ class RowTile {
     return {lists_.data() + starts_[expert], starts_[expert + 1] - starts_[expert]};
   }
   [[nodiscard]] std::size_t length(std::uint32_t expert) const { return counts_[expert]; }
-  // [64 × padded_tokens() / 64]
+  // As KernelSet::to_columns makes them.
   [[nodiscard]] const std::uint64_t* columns() const { return columns_.data(); }
   [[nodiscard]] std::size_t padded_tokens() const { return (tokens_ + 511) / 512 * 512; }
 
@@ -60,6 +60,11 @@ class RowTile {
   [[nodiscard]] std::uint32_t id(std::size_t token, std::size_t slot) const {
     return regular_ ? raw_[token * slots_ + slot] : ids_[token * slots_ + slot];
   }
+  // Whether a token holds an expert.
+  [[nodiscard]] bool holds(std::size_t token, std::uint32_t expert) const;
+  // counts[group × E] += slots of the tokens [begin, end), each token's in its group; groups from `count` on are none.
+  void add_grouped(std::size_t begin, std::size_t end, const std::uint32_t* group_of, std::size_t count,
+                   std::uint32_t* counts) const;
   // counts[E] += slots of the tokens [begin, end).
   void add_run(std::size_t begin, std::size_t end, std::uint32_t* counts);
   [[nodiscard]] std::size_t tokens_with_expert(std::size_t begin, std::size_t end) const;

@@ -20,6 +20,9 @@ namespace moescope::kernels {
 [[nodiscard]] constexpr std::size_t words_of(std::uint32_t experts) {
   return experts <= 64 ? 1 : experts <= 128 ? 2 : (experts + 255U) / 256U * 4U;
 }
+// Blocks of bit columns: 64 columns of this many words.
+inline constexpr std::size_t column_words = 64;
+inline constexpr std::size_t column_tokens = column_words * 64;
 // Lists of tokens are padded to this many entries.
 inline constexpr std::size_t list_unit = 16;
 
@@ -31,14 +34,18 @@ struct KernelSet {
                    std::size_t words, std::uint64_t* bits);
   // counts[words × 64] += how many of the sets hold each bit. `words` is 1, 2 or a multiple of 4.
   void (*sum_bits)(const std::uint64_t* bits, std::size_t tokens, std::size_t words, std::uint32_t* counts);
+  // The same for the sets of ids[tokens × 8] of up to 64 experts, which are not written down: counts[64] += …; false
+  // when an id was 64 or more, counts then mean nothing. Null where set_bits() or count_bytes() are as fast.
+  bool (*sum_ids)(const std::uint8_t* ids, std::size_t tokens, std::uint32_t* counts);
   // The same for the sets in a list of token numbers, a multiple of list_unit long; counts[counters] += …
   void (*sum_listed)(const std::uint64_t* bits, const std::uint16_t* list, std::size_t length, std::size_t words,
                      std::size_t counters, std::uint32_t* counts);
   // lists[cursor[id]++] = token for every slot, in the order of tokens.
   void (*fill_lists)(const std::uint8_t* ids, std::size_t tokens, std::size_t slots, std::uint32_t* cursor,
                      std::uint16_t* lists);
-  // Bit columns of one-word sets: columns[bit × tokens / 64 + t / 64] bit t % 64. `tokens` is a multiple of 512. Null
-  // (as cross_columns) where lists are faster.
+  // Bit columns of one-word sets, in blocks of column_tokens that fill the first cache without gaps:
+  // columns[t / column_tokens × column_tokens + bit × column_words + t % column_tokens / 64] bit t % 64. `tokens` is a
+  // multiple of 512. Null (as cross_columns) where lists are faster.
   void (*to_columns)(const std::uint64_t* bits, std::size_t tokens, std::uint64_t* columns);
   // counts[i × counters + j] += tokens that have bit i in `a` and bit j in `b`, for i < rows and j < counters.
   void (*cross_columns)(const std::uint64_t* a, const std::uint64_t* b, std::size_t tokens, std::size_t rows,

@@ -80,9 +80,9 @@ void sum_listed(const std::uint64_t* bits, const std::uint16_t* list, std::size_
 
 }  // namespace
 
-const KernelSet avx2_kernels{"avx2",         "AVX2, 256-bit vectors", set_bits, sum_bits,
-                             sum_listed,     fill_lists_of,           nullptr,  nullptr,
-                             count_bytes_of, weighted_sums_of};
+const KernelSet avx2_kernels{"avx2",          "AVX2, 256-bit vectors", set_bits, sum_bits, nullptr,
+                             sum_listed,      fill_lists_of,           nullptr,  nullptr,  count_bytes_of,
+                             weighted_sums_of};
 
 }  // namespace moescope::kernels
 #pragma GCC pop_options

@@ -79,29 +79,66 @@ template <typename V>
 
 #include "core/analysis/kernels/simd_body.h"
 
-// Up to 64 experts: eight tokens of eight slots at once, one token in each lane. A rotation takes its count modulo 64,
-// so ids of 64 and more are masked out.
+// Eight tokens of eight slots at once, one token in each lane. A rotation takes its count modulo 64, so ids of 64 and
+// more must be looked for.
+[[gnu::always_inline]] inline __m512i eight_sets(__m512i eight) {
+  const __m512i one = _mm512_set1_epi64(1);
+  __m512i set = _mm512_rolv_epi64(one, eight);
+  for (int s = 1; s < 8; ++s) {
+    eight = _mm512_srli_epi64(eight, 8);
+    set = _mm512_or_si512(set, _mm512_rolv_epi64(one, eight));
+  }
+  return set;
+}
+
+// Up to 64 experts.
 void set_one_word(const std::uint8_t* ids, std::size_t tokens, const std::uint64_t* one_hot, std::uint64_t* bits) {
   std::uint64_t known = 0;
   for (std::size_t id = 0; id < 64; ++id) known |= one_hot[id];
-  const __m512i one = _mm512_set1_epi64(1);
   const __m512i all = _mm512_set1_epi64(static_cast<long long>(known));
   const __m512i high = _mm512_set1_epi8(static_cast<char>(0xC0));
   std::size_t t = 0;
   for (; t + 8 <= tokens; t += 8) {
-    __m512i eight = _mm512_loadu_si512(ids + t * 8);
+    const __m512i eight = _mm512_loadu_si512(ids + t * 8);
     if (_mm512_test_epi8_mask(eight, high) != 0) {
       set_bits_of<std::uint64_t>(ids + t * 8, 8, 8, one_hot, bits + t);
       continue;
     }
-    __m512i set = _mm512_rolv_epi64(one, eight);
-    for (int s = 1; s < 8; ++s) {
-      eight = _mm512_srli_epi64(eight, 8);
-      set = _mm512_or_si512(set, _mm512_rolv_epi64(one, eight));
-    }
-    _mm512_storeu_si512(bits + t, _mm512_and_si512(set, all));
+    _mm512_storeu_si512(bits + t, _mm512_and_si512(eight_sets(eight), all));
   }
   set_bits_of<std::uint64_t>(ids + t * 8, tokens - t, 8, one_hot, bits + t);
+}
+
+// The sets are summed as they are made, 128 tokens at a time.
+bool sum_ids(const std::uint8_t* ids, std::size_t tokens, std::uint32_t* counts) {
+  __m512i seen = _mm512_setzero_si512();
+  for (std::size_t done = 0; done < tokens;) {
+    V512 p[most_planes] = {};
+    std::size_t n = 0;
+    for (; n < most_blocks * 16 && done < tokens; n += 16) {
+      const std::size_t left = tokens - done;
+      const auto take = [&](std::size_t i) {
+        const std::size_t at = i * 8;
+        if (at >= left) return V512{};
+        const auto used = left - at >= 8 ? 0xFFU : (1U << (left - at)) - 1U;  // tokens that there are
+        const __m512i eight = _mm512_maskz_loadu_epi64(static_cast<__mmask8>(used), ids + (done + at) * 8);
+        seen = _mm512_or_si512(seen, eight);
+        return reinterpret_cast<V512>(_mm512_maskz_mov_epi64(static_cast<__mmask8>(used), eight_sets(eight)));
+      };
+      if (left >= 128) {
+        add_sixteen(p, [&](std::size_t i) {
+          const __m512i eight = _mm512_loadu_si512(ids + (done + i * 8) * 8);
+          seen = _mm512_or_si512(seen, eight);
+          return reinterpret_cast<V512>(eight_sets(eight));
+        });
+      } else {
+        add_sixteen(p, take);
+      }
+      done += left < 128 ? left : 128;
+    }
+    spill(p, n, 1, 64, counts);
+  }
+  return _mm512_test_epi8_mask(seen, _mm512_set1_epi8(static_cast<char>(0xC0))) == 0;
 }
 
 void set_bits(const std::uint8_t* ids, std::size_t tokens, std::size_t slots, const std::uint64_t* one_hot,
@@ -138,8 +175,8 @@ void to_columns(const std::uint64_t* bits, std::size_t tokens, std::uint64_t* co
     for (int w = 0; w < 8; ++w) order[b * 8 + w] = static_cast<std::uint8_t>(w * 8 + b);
   }
   const __m512i by_byte = _mm512_load_si512(order);
-  const std::size_t stride = tokens / 64;
   for (std::size_t t = 0; t < tokens; t += 64) {
+    std::uint64_t* const to = columns + t / column_tokens * column_tokens + t % column_tokens / 64;
     __m512i plane[8];  // of 64 tokens each: the bytes of 8 tokens in a word
     for (std::size_t g = 0; g < 8; ++g) {
       plane[g] = _mm512_permutexvar_epi8(by_byte, _mm512_loadu_si512(bits + t + g * 8));
@@ -147,7 +184,7 @@ void to_columns(const std::uint64_t* bits, std::size_t tokens, std::uint64_t* co
     transpose_words(plane);
     for (std::size_t b = 0; b < 8; ++b) {
       for (std::size_t bit = 0; bit < 8; ++bit) {
-        columns[(b * 8 + bit) * stride + t / 64] =
+        to[(b * 8 + bit) * column_words] =
             _cvtmask64_u64(_mm512_test_epi8_mask(plane[b], _mm512_set1_epi8(static_cast<char>(1U << bit))));
       }
     }
@@ -156,18 +193,19 @@ void to_columns(const std::uint64_t* bits, std::size_t tokens, std::uint64_t* co
 
 void cross_columns(const std::uint64_t* a, const std::uint64_t* b, std::size_t tokens, std::size_t rows,
                    std::size_t counters, std::uint32_t* counts) {
-  const std::size_t stride = tokens / 64;
-  for (std::size_t part = 0; part < stride; part += 64) {  // 64 words of each column at a time stay in the first cache
-    const std::size_t end = stride - part < 64 ? stride - part : 64;
+  const bool same = a == b;  // a symmetric table: one half is counted, the other copied
+  for (std::size_t done = 0; done < tokens; done += column_tokens, a += column_tokens, b += column_tokens) {
+    const std::size_t left_tokens = tokens - done;
+    const std::size_t end = (left_tokens < column_tokens ? left_tokens : column_tokens) / 64;
     for (std::size_t i = 0; i < rows; ++i) {
-      const std::uint64_t* from = a + i * stride + part;
-      for (std::size_t j = 0; j < counters; j += 8) {
-        const std::uint64_t* to = b + j * stride + part;  // columns beyond `counters` exist and are empty
+      const std::uint64_t* from = a + i * column_words;
+      for (std::size_t j = same ? i / 8 * 8 : 0; j < counters; j += 8) {
+        const std::uint64_t* to = b + j * column_words;  // columns beyond `counters` exist and are empty
         __m512i sum[8] = {};
         for (std::size_t w = 0; w < end; w += 8) {
           const __m512i left = _mm512_loadu_si512(from + w);
           for (std::size_t q = 0; q < 8; ++q) {
-            const __m512i both = _mm512_and_si512(left, _mm512_loadu_si512(to + q * stride + w));
+            const __m512i both = _mm512_and_si512(left, _mm512_loadu_si512(to + q * column_words + w));
             sum[q] = _mm512_add_epi64(sum[q], _mm512_popcnt_epi64(both));
           }
         }
@@ -181,6 +219,9 @@ void cross_columns(const std::uint64_t* a, const std::uint64_t* b, std::size_t t
         _mm256_mask_storeu_epi32(cells, mask, _mm256_add_epi32(old, _mm512_cvtepi64_epi32(total)));
       }
     }
+  }
+  for (std::size_t i = 1; same && i < rows; ++i) {
+    for (std::size_t j = 0; j < i; ++j) counts[i * counters + j] = counts[j * counters + i];
   }
 }
 
@@ -198,11 +239,12 @@ void sum_listed(const std::uint64_t* bits, const std::uint16_t* list, std::size_
 
 }  // namespace
 
-const KernelSet avx512_kernels{"avx512",       "AVX-512 F BW DQ VL VBMI VPOPCNTDQ",
-                               set_bits,       sum_bits,
-                               sum_listed,     fill_lists_of,
-                               to_columns,     cross_columns,
-                               count_bytes_of, weighted_sums_of};
+const KernelSet avx512_kernels{"avx512",        "AVX-512 F BW DQ VL VBMI VPOPCNTDQ",
+                               set_bits,        sum_bits,
+                               sum_ids,         sum_listed,
+                               fill_lists_of,   to_columns,
+                               cross_columns,   count_bytes_of,
+                               weighted_sums_of};
 
 }  // namespace moescope::kernels
 #pragma GCC pop_options

@@ -61,10 +61,11 @@ void sum_listed(const std::uint64_t* bits, const std::uint16_t* list, std::size_
 
 }  // namespace
 
-const KernelSet portable_kernels{"portable",     "128-bit vectors of the baseline",
-                                 set_bits,       sum_bits,
-                                 sum_listed,     fill_lists_of,
-                                 nullptr,        nullptr,
-                                 count_bytes_of, weighted_sums_of};
+const KernelSet portable_kernels{"portable",      "128-bit vectors of the baseline",
+                                 set_bits,        sum_bits,
+                                 nullptr,         sum_listed,
+                                 fill_lists_of,   nullptr,
+                                 nullptr,         count_bytes_of,
+                                 weighted_sums_of};
 
 }  // namespace moescope::kernels

@@ -265,6 +265,46 @@ TEST_P(CountingTest, GroupsAddUpToThePlainLoop) {
   }
 }
 
+TEST_P(CountingTest, PositionsAndTokenIdsAreGroupsOfSingleTokens) {
+  const std::size_t tokens = 30'000;
+  Plan plan = plan_of({{64, 256, 300}, 8}, tokens, 6);
+  plan.routes[0][31].resize(2);
+  plan.segments = 3;
+  const Trace trace = planted::make_trace(plan);
+  std::mt19937_64 random(2);
+  for (const std::size_t count : {128U, 5000U}) {  // positions in sequences of 128, then ids of a vocabulary
+    kernels::TokenGroups groups;
+    groups.count = count;
+    for (std::size_t t = 0; t < tokens; ++t) {
+      groups.of_token.push_back(static_cast<std::uint32_t>(count == 128 ? t % 130 : random() % 6000));
+    }
+    const AppliedFilter filter = filter_of(count == 128 ? 0 : 1, tokens);
+    const auto grouped = kernels::count_grouped(trace, filter.mask, std::vector<std::uint32_t>{0, 1, 2}, groups);
+    ASSERT_TRUE(grouped);
+    for (std::uint32_t row = 0; row < 3; ++row) {
+      const std::size_t experts = trace.rows()[row].experts;
+      std::vector<std::uint32_t> truth(count * experts), holding(count), any(count);
+      std::vector<std::uint64_t> first(count, ~std::uint64_t{0});
+      for (std::size_t t = 0; t < tokens; ++t) {
+        const std::uint32_t group = groups.of_token[t];
+        if (group >= count || !filter.mask.test(t)) continue;
+        const auto slots = slots_of(trace, row, t);
+        for (const std::uint32_t e : slots) ++truth[group * experts + e];
+        any[group] += slots.empty() ? 0 : 1;
+        holding[group] += std::find(slots.begin(), slots.end(), 3U) != slots.end() ? 1 : 0;
+        if (!slots.empty()) first[group] = std::min<std::uint64_t>(first[group], t);
+      }
+      EXPECT_EQ((*grouped)[row].counts, truth);
+      EXPECT_EQ((*grouped)[row].tokens, any);
+      const auto uses = kernels::count_uses(trace, filter.mask, row, 3, groups);
+      ASSERT_TRUE(uses);
+      EXPECT_EQ(uses->uses, holding);
+      EXPECT_EQ(uses->tokens, any);
+      EXPECT_EQ(uses->first, first);
+    }
+  }
+}
+
 TEST_P(CountingTest, PartsOfTheTokensAddUpToTheWhole) {
   const Trace trace = planted::make_trace(plan_of({{64, 200}, 6}, 9000, 2));
   const std::vector<Rows> pairs{{0, 1}, {1, 1}};

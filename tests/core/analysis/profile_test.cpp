@@ -1,9 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "core/analysis/kernels/simd.h"
 #include "tests/core/analysis/planted.h"
 
 namespace moescope::profile_test {
@@ -188,6 +190,113 @@ TEST(RouteGraph, ThresholdLimitAndRangeKeepWhatTheySay) {
   EXPECT_FALSE(run_analysis("route_graph", trace, {}, {{"first_row", 2}, {"last_row", 1}}));
   EXPECT_FALSE(run_analysis("route_graph", trace, {}, {{"last_row", 4}}));
   EXPECT_EQ(range.matrix("tag_share"), nullptr);
+}
+
+// Every count of the analyses that this file tests against the plain loop, on each instruction set.
+class ProfileCountsTest : public testing::TestWithParam<const kernels::KernelSet*> {
+ protected:
+  void SetUp() override { ASSERT_TRUE(kernels::use_kernels(GetParam()->name)); }
+  void TearDown() override { (void)kernels::use_kernels(kernels::runnable_kernels().front()->name); }
+};
+INSTANTIATE_TEST_SUITE_P(Sets, ProfileCountsTest, testing::ValuesIn(kernels::runnable_kernels()),
+                         [](const auto& set) { return std::string(set.param->name); });
+
+// Two rows of 20 and 30 experts, top-3, three domains by sequence, untagged tokens, unfilled slots, two segments.
+Plan rough_domains(std::size_t tokens) {
+  Plan plan = domains(tokens, 50);
+  std::mt19937_64 random(4);
+  plan.experts = {20, 30};
+  for (std::size_t r = 0; r < 2; ++r) {
+    auto& used = plan.used.emplace_back();
+    for (std::size_t t = 0; t < tokens; ++t) {
+      auto& route = plan.routes[r][t];
+      route.clear();
+      while (route.size() < 3) {
+        const auto e = static_cast<std::uint32_t>(random() % (10 * (r + 2)));
+        if (std::find(route.begin(), route.end(), e) == route.end()) route.push_back(e);
+      }
+      if (random() % 10 == 0) route.resize(random() % 3);
+      used.push_back(static_cast<std::uint8_t>(route.size()));
+    }
+  }
+  for (std::size_t t = 0; t < tokens; ++t) {
+    plan.token_ids.push_back(static_cast<std::int32_t>(random() % 400) - 7);
+    if (t % 11 == 0) plan.tags["domain"][t] = -1;
+  }
+  plan.segments = 2;
+  return plan;
+}
+
+TEST_P(ProfileCountsTest, DomainsTokensAndRoutesEqualThePlainLoopToTheLastCount) {
+  const std::size_t tokens = 9000;
+  const Plan plan = rough_domains(tokens);
+  const Trace trace = planted::make_trace(plan);
+  for (const bool filtered : {false, true}) {
+    const auto keep = [&](std::size_t t) { return !filtered || t % 3 != 1; };
+    const AppliedFilter filter = filtered ? planted::keep_tokens(tokens, keep) : planted::no_filter();
+    std::vector<double> by_domain(30 * 3), uses(50), tagged(50 * 3);
+    std::map<std::int32_t, std::pair<int, int>> ids;  // uses of row 1's expert 4, tokens with an expert
+    std::vector<std::vector<double>> pairs(3, std::vector<double>(20 * 30));  // leading ranks: all, 1, 2
+    std::vector<double> joined(3);
+    for (std::size_t t = 0; t < tokens; ++t) {
+      if (!keep(t)) continue;
+      const auto &a = plan.routes[0][t], &b = plan.routes[1][t];
+      const std::int32_t domain = plan.tags.at("domain")[t];
+      for (std::size_t r = 0; r < 2; ++r) {
+        for (const std::uint32_t e : plan.routes[r][t]) {
+          ++uses[r * 20 + e];
+          if (domain >= 0) ++tagged[(r * 20 + e) * 3 + static_cast<std::size_t>(domain)];
+          if (domain >= 0 && r == 1) ++by_domain[e * 3 + static_cast<std::size_t>(domain)];
+        }
+      }
+      if (!b.empty()) {
+        auto& [holding, any] = ids[plan.token_ids[t]];
+        ++any;
+        holding += std::find(b.begin(), b.end(), 4U) != b.end() ? 1 : 0;
+      }
+      for (std::size_t ranks = 0; ranks < 3; ++ranks) {
+        const std::size_t most = ranks == 0 ? 3 : ranks;
+        if (!a.empty() && !b.empty()) ++joined[ranks];
+        for (std::size_t i = 0; i < std::min(most, a.size()); ++i) {
+          for (std::size_t j = 0; j < std::min(most, b.size()); ++j) ++pairs[ranks][a[i] * 30 + b[j]];
+        }
+      }
+    }
+    const Result profile = planted::run("domain_profile", trace, {{"row", 1}}, filter);
+    EXPECT_EQ(profile.matrix("share")->n, by_domain);
+
+    const Result of_expert = planted::run("expert_tokens", trace, {{"row", 1}, {"expert", 4}, {"top", 1000}}, filter);
+    std::size_t used_ids = 0;
+    for (const auto& [id, counts] : ids) used_ids += counts.first > 0 ? 1 : 0;
+    const auto& rows = of_expert.table("tokens")->rows;
+    EXPECT_EQ(rows.size(), used_ids);
+    for (const auto& row : rows) {
+      const auto& counts = ids.at(static_cast<std::int32_t>(std::get<std::int64_t>(row[1])));
+      EXPECT_EQ(std::get<std::int64_t>(row[2]), counts.first);
+      EXPECT_EQ(std::get<std::int64_t>(row[4]), counts.second);
+    }
+
+    for (std::size_t ranks = 0; ranks < 3; ++ranks) {
+      const Result routes = planted::run("route_graph", trace, {{"threshold", 0}, {"ranks", ranks}}, filter);
+      const auto& nodes = routes.graph("routes")->nodes;
+      ASSERT_EQ(nodes.size(), 50U);
+      EXPECT_EQ(routes.matrix("node_entropy")->n, uses);
+      for (std::size_t node = 0; node < 50; ++node) {
+        const double all = tagged[node * 3] + tagged[node * 3 + 1] + tagged[node * 3 + 2];
+        EXPECT_EQ(routes.matrix("tag_share")->n[node], all);
+        for (std::size_t v = 0; v < 3; ++v) {
+          EXPECT_DOUBLE_EQ(routes.matrix("tag_share")->at(node, v), tagged[node * 3 + v] / all);
+        }
+      }
+      std::size_t links = 0;
+      for (const double n : pairs[ranks]) links += n > 0 ? 1 : 0;
+      EXPECT_EQ(routes.graph("routes")->links.size(), std::min<std::size_t>(links, 400));
+      for (const auto& link : routes.graph("routes")->links) {
+        EXPECT_EQ(link.n, pairs[ranks][link.link.from.expert * 30 + link.link.to.expert]) << "ranks " << ranks;
+        EXPECT_DOUBLE_EQ(link.value, link.n / joined[ranks]);
+      }
+    }
+  }
 }
 
 }  // namespace
