@@ -40,7 +40,9 @@ bool ends_with(const std::string& text, const std::string& end) {
 
 // A trace of any format. A folder stands for the files of one recording.
 Expected<std::shared_ptr<const Trace>> read_shared_trace(const fs::path& path) {
-  auto trace = import_trace({path}, {});
+  ImportOptions options;
+  options.converted = converted_imports_folder();
+  auto trace = import_trace({path}, options);
   if (!trace) return fail(std::move(trace.error()));
   return std::make_shared<const Trace>(std::move(*trace));
 }

@@ -12,6 +12,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <fstream>
@@ -281,6 +282,23 @@ std::filesystem::path core_library_folder() {
   std::error_code failed;
   const auto whole = std::filesystem::weakly_canonical(info.dli_fname, failed);
   return failed ? std::filesystem::path() : whole.parent_path();
+}
+
+std::uint64_t available_memory_bytes() {
+  std::ifstream file("/proc/meminfo");
+  std::uint64_t kilobytes = 0;
+  for (std::string word; file >> word;) {
+    if (word == "MemAvailable:" && file >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+
+std::filesystem::path user_cache_folder() {
+  for (const auto& [name, below] : {std::pair("XDG_CACHE_HOME", "moescope"), std::pair("HOME", ".cache/moescope")}) {
+    const char* const value = std::getenv(name);
+    if (value != nullptr && std::filesystem::path(value).is_absolute()) return std::filesystem::path(value) / below;
+  }
+  return {};
 }
 
 std::uint64_t peak_resident_bytes() {

@@ -60,6 +60,11 @@ class MOESCOPE_API ChildProcess {
 [[nodiscard]] MOESCOPE_API std::filesystem::path program_folder();
 [[nodiscard]] MOESCOPE_API std::filesystem::path core_library_folder();
 
+// Memory that can be had without pushing others out, in bytes; 0 where the system does not tell.
+[[nodiscard]] MOESCOPE_API std::uint64_t available_memory_bytes();
+// Folder for what can be made again: $XDG_CACHE_HOME/moescope or ~/.cache/moescope; empty where neither is known.
+[[nodiscard]] MOESCOPE_API std::filesystem::path user_cache_folder();
+
 // Peak resident memory of this process, in bytes.
 [[nodiscard]] MOESCOPE_API std::uint64_t peak_resident_bytes();
 

@@ -52,8 +52,9 @@ Expected<Opened> open_checkpoint(const std::filesystem::path& path) {
 
 // A trace of any format. A folder stands for the files of one recording.
 Expected<Opened> open_trace(const std::filesystem::path& path, const nlohmann::json& import) {
-  const auto options = import_options_from_json(import);
+  auto options = import_options_from_json(import);
   if (!options) return fail(options.error());
+  options->converted = converted_imports_folder();
   auto trace = import_trace({path}, *options);
   if (!trace) return fail(trace.error());
   Opened opened;

@@ -7,7 +7,9 @@
 #include <system_error>
 
 #include "core/base/hash.h"
+#include "core/base/process.h"
 #include "core/trace/import/attach.h"
+#include "core/trace/import/converted.h"
 #include "core/trace/import/source_file.h"
 #include "core/trace/trace_file.h"
 #include "core/trace/trace_hash.h"
@@ -19,6 +21,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t folder_files_limit = 2000;
 constexpr std::size_t segment_values = std::size_t{1} << 24U;  // ids or logits of one segment
+constexpr double most_of_free = 0.8;                           // of the free memory may be needed for reading
 
 std::vector<Importer>& table() {
   static std::vector<Importer> all;
@@ -140,6 +143,26 @@ Error with_place(Error error, const SourceFiles& files) {
   return error;
 }
 
+// Arrays are read where they lie; texts are parsed into memory. The factors are what that takes for each byte at most
+// in practice: an object of JSON is many times its text, a number of a table is four bytes for two or three.
+Expected<void> check_memory(const SourceFiles& files) {
+  double needed = 0;
+  for (const auto& file : files) {
+    const double factor = file->kind() == FileKind::json                                           ? 10
+                          : file->kind() == FileKind::json_lines || file->kind() == FileKind::text ? 2
+                                                                                                   : 0;
+    needed += factor * static_cast<double>(file->bytes().size());
+  }
+  const auto free = static_cast<double>(available_memory_bytes());
+  if (free <= 0 || needed <= free * most_of_free) return {};
+  return fail(
+      ErrorKind::input,
+      fmt::format("reading this takes about {:.1f} GB of memory, and {:.1f} GB are free", needed / 1e9, free / 1e9),
+      files.front()->place(),
+      "Import it in parts, or convert it with moescope-cli import where there is more memory: the trace file it "
+      "writes opens without being read into memory");
+}
+
 Expected<Read> read_all(const std::vector<fs::path>& paths, const ImportOptions& options, const WorkContext& work) {
   Read out;
   auto files = open_files(paths, out.notes);
@@ -163,6 +186,7 @@ Expected<Read> read_all(const std::vector<fs::path>& paths, const ImportOptions&
     out.opened = std::move(*joined);
     return out;
   }
+  if (auto fits = check_memory(out.files); !fits) return fail(fits.error());
   try {
     work.report("Reading " + out.files.front()->name(), 0);
     auto raw = out.importer->read(out.files, options, work);
@@ -258,24 +282,108 @@ Expected<std::vector<ImportCandidate>> import_candidates(const fs::path& path) {
   return candidates_of(**file);
 }
 
+namespace {
+
+Expected<void> check_sources(const SourceFiles& files) {
+  for (const auto& file : files) {
+    if (auto fault = file->mapped()->fault()) return fail(std::move(*fault));
+  }
+  return {};
+}
+
+// Writes a trace that was read to a file, piece by piece.
+Expected<ImportReport> write_read(const Read& read, const fs::path& out, const ImportOptions& options,
+                                  const WorkContext& work) {
+  Trace head = head_of(read);
+  const NormalTrace& trace = *read.trace;
+  if (options.token_bytes) {  // the file's head comes first, so the ids are looked at before
+    std::set<std::int32_t> ids;
+    const auto looked = each_segment(trace, work, &ids, [](auto) { return Expected<void>{}; });
+    if (!looked) return fail(with_place(looked.error(), read.files));
+    head.vocabulary = vocabulary_of(ids, options);
+  }
+  ImportReport report{read.importer->name, head.rows().size(), trace.tokens(), head.info->notes};
+  auto writer = TraceWriter::create(out, std::move(head), trace.tokens());
+  if (!writer) return fail(writer.error());
+  const auto written =
+      each_segment(trace, work, nullptr, [&](const auto& segment) { return writer->append(*segment); });
+  if (!written) return fail(with_place(written.error(), read.files));
+  if (auto whole = check_sources(read.files); !whole) return fail(whole.error());
+  if (auto finished = writer->finish(); !finished) return fail(finished.error());
+  return report;
+}
+
+// A trace mapped from its conversion stands for the files it was made of.
+Trace named_after(Trace trace, const SourceFiles& files, const std::vector<fs::path>& paths) {
+  trace.name = files.front()->path().stem().string();
+  trace.path = paths.front().string();
+  return trace;
+}
+
+// The trace by way of a file in the folder for conversions. Its name goes by all files that were given, also those
+// that were left out.
+Expected<Trace> convert(const Read& read, const std::vector<fs::path>& paths, const ImportOptions& options,
+                        const WorkContext& work) {
+  std::error_code ignored;
+  fs::create_directories(options.converted, ignored);
+  tidy_converted(options.converted);
+  std::vector<std::string> notes;
+  const auto files = open_files(paths, notes);
+  if (!files) return fail(files.error());
+  const fs::path path = converted_path(*files, options);
+  if (auto written = write_read(read, path, options, work); !written) return fail(written.error());
+  auto trace = open_converted(path);
+  if (!trace) {
+    return fail(ErrorKind::input, "the converted trace cannot be read", path.string(),
+                "Check the disk, and open it again");
+  }
+  return named_after(std::move(*trace), read.files, paths);
+}
+
+// The conversion that an earlier import of the same files left.
+std::optional<Trace> converted_before(const std::vector<fs::path>& paths, const ImportOptions& options) {
+  std::error_code ignored;
+  if (options.converted.empty() || !fs::is_directory(options.converted, ignored)) return std::nullopt;
+  std::vector<std::string> notes;
+  const auto files = open_files(paths, notes);
+  if (!files) return std::nullopt;
+  auto trace = open_converted(converted_path(*files, options));
+  if (!trace) return std::nullopt;
+  return named_after(std::move(*trace), *files, paths);
+}
+
+}  // namespace
+
 Expected<Trace> import_trace(const std::vector<fs::path>& paths, const ImportOptions& options,
                              const WorkContext& work) {
+  if (auto known = converted_before(paths, options)) return std::move(*known);
   auto read = read_all(paths, options, work);
   if (!read) return fail(read.error());
   if (read->opened) return std::move(*read->opened);
   Trace trace = head_of(*read);
+  const std::uint64_t limit = options.converted.empty() ? ~std::uint64_t{0}
+                              : options.most_held > 0   ? options.most_held
+                                                        : available_memory_bytes() / 4;
   std::set<std::int32_t> ids;
-  const auto kept = each_segment(*read->trace, work, options.token_bytes ? &ids : nullptr, [&](auto segment) {
-    trace.segments.push_back(std::move(segment));
-    return Expected<void>{};
-  });
+  std::uint64_t held = 0;
+  bool too_large = false;
+  const auto kept =
+      each_segment(*read->trace, work, options.token_bytes ? &ids : nullptr, [&](auto segment) -> Expected<void> {
+        held += column_bytes(*segment);
+        too_large = limit > 0 && held > limit;
+        if (too_large) return fail(ErrorKind::input, "the trace is too large to be held in memory");
+        trace.segments.push_back(std::move(segment));
+        return {};
+      });
+  if (too_large) {
+    trace.segments.clear();
+    return convert(*read, paths, options, work);
+  }
   if (!kept) return fail(with_place(kept.error(), read->files));
   if (options.token_bytes) trace.vocabulary = vocabulary_of(ids, options);
   trace.content_hash = hash_trace(trace);
   trace.path = paths.front().string();
-  for (const auto& file : read->files) {
-    if (auto fault = file->mapped()->fault()) return fail(std::move(*fault));
-  }
+  if (auto whole = check_sources(read->files); !whole) return fail(whole.error());
   return trace;
 }
 
@@ -283,30 +391,10 @@ Expected<ImportReport> import_to_file(const std::vector<fs::path>& paths, const 
                                       const ImportOptions& options, const WorkContext& work) {
   auto read = read_all(paths, options, work);
   if (!read) return fail(read.error());
-  if (read->opened) {
-    const Trace& same = *read->opened;
-    if (auto written = write_trace(same, out); !written) return fail(written.error());
-    return ImportReport{read->importer->name, same.rows().size(), same.token_count(), same.info->notes};
-  }
-  Trace head = head_of(*read);
-  const NormalTrace& trace = *read->trace;
-  if (options.token_bytes) {  // the file's head comes first, so the ids are looked at before
-    std::set<std::int32_t> ids;
-    const auto looked = each_segment(trace, work, &ids, [](auto) { return Expected<void>{}; });
-    if (!looked) return fail(with_place(looked.error(), read->files));
-    head.vocabulary = vocabulary_of(ids, options);
-  }
-  ImportReport report{read->importer->name, head.rows().size(), trace.tokens(), head.info->notes};
-  auto writer = TraceWriter::create(out, std::move(head), trace.tokens());
-  if (!writer) return fail(writer.error());
-  const auto written =
-      each_segment(trace, work, nullptr, [&](const auto& segment) { return writer->append(*segment); });
-  if (!written) return fail(with_place(written.error(), read->files));
-  for (const auto& file : read->files) {
-    if (auto fault = file->mapped()->fault()) return fail(std::move(*fault));
-  }
-  if (auto finished = writer->finish(); !finished) return fail(finished.error());
-  return report;
+  if (!read->opened) return write_read(*read, out, options, work);
+  const Trace& same = *read->opened;
+  if (auto written = write_trace(same, out); !written) return fail(written.error());
+  return ImportReport{read->importer->name, same.rows().size(), same.token_count(), same.info->notes};
 }
 
 }  // namespace moescope

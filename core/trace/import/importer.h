@@ -29,6 +29,10 @@ struct ImportOptions {
   std::optional<ModelFacts> model;                         // joins the trace with its model
   std::uint32_t k = 0, experts = 0, layers = 0;            // told by the user where the file does not say; 0 = not told
   std::function<std::string(std::int32_t)> token_bytes{};  // bytes of a token id, from the model's tokenizer
+  // import_trace() only: columns of more bytes than `most_held` are not held in memory but written to a trace file in
+  // the folder `converted`, and mapped from there. The next import of the same file finds it. No folder: all is held.
+  std::filesystem::path converted{};
+  std::uint64_t most_held = 0;  // 0 = a quarter of the memory that is free
 };
 
 // How well a file fits: 0 = not at all, 100 = certain; the reason is shown when the user has to choose.
@@ -66,11 +70,15 @@ struct ImportCandidate {
 };
 [[nodiscard]] MOESCOPE_API Expected<std::vector<ImportCandidate>> import_candidates(const std::filesystem::path& file);
 
-// Reads files of one recording into a trace in memory. A folder stands for the files in it. Errors: usage when two
-// importers fit equally well (it lists them) or the format is unknown; input when none fits (it says what was looked
-// for) or the file is broken, with the place; cancelled.
+// Reads files of one recording into a trace, in memory or by way of a file (ImportOptions::converted). A folder stands
+// for the files in it. Errors: usage when two importers fit equally well (it lists them) or the format is unknown;
+// input when none fits (it says what was looked for), the file is broken, with the place, or needs more memory to be
+// read than there is; cancelled.
 [[nodiscard]] MOESCOPE_API Expected<Trace> import_trace(const std::vector<std::filesystem::path>& files,
                                                         const ImportOptions& options, const WorkContext& work = {});
+
+// Where programs keep conversions: in the user's cache. Empty where there is none.
+[[nodiscard]] MOESCOPE_API std::filesystem::path converted_imports_folder();
 
 // What became of an import to a file.
 struct ImportReport {

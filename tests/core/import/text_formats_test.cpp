@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
+#include <filesystem>
 
 #include "tests/core/import/import_fixture.h"
 
@@ -39,6 +41,69 @@ TEST(JsonLines, ACutOffLineKeepsWhatCameBefore) {
       folder.import("x.jsonl", "{\"layer\":0,\"token\":0,\"experts\":[5,2]}\n{\"layer\":0,\"token\":1,\"exp");
   EXPECT_EQ(trace.token_count(), 1U);
   EXPECT_THAT(notes_of(trace), HasSubstr("Line 2"));
+}
+
+std::size_t files_in(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) count += entry.exists() ? 1 : 0;
+  return count;
+}
+
+TEST(LargeImports, AreConvertedOnceAndMappedFromThere) {
+  const ImportFolder folder;
+  std::string text;
+  for (int t = 0; t < 500; ++t) {
+    for (int l = 0; l < 3; ++l) {
+      text += "{\"layer\":" + std::to_string(l) + ",\"token\":" + std::to_string(t) + ",\"experts\":[" +
+              std::to_string((t + l) % 9) + "," + std::to_string(9 + t % 5) + "]}\n";
+    }
+  }
+  const auto file = folder.write("large.jsonl", text);
+  const Trace held = folder.import("large.jsonl", text);
+  ImportOptions options;
+  options.converted = folder.path() / "cache" / "imports";
+  const auto small = import_trace({file}, options);
+  ASSERT_TRUE(small) << small.error().text();
+  EXPECT_EQ(files_in(options.converted), 0U) << "what fits is held";
+  options.most_held = 1000;
+  for (int time = 0; time < 2; ++time) {
+    const auto trace = import_trace({file}, options);
+    ASSERT_TRUE(trace) << trace.error().text();
+    EXPECT_EQ(files_in(options.converted), 1U);
+    EXPECT_EQ(trace->path, file.string()) << "the file that the user named";
+    EXPECT_EQ(trace->name, held.name);
+    EXPECT_EQ(trace->rows().size(), held.rows().size());
+    ASSERT_EQ(trace->token_count(), 500U);
+    for (std::size_t t = 0; t < 500; ++t) {
+      for (std::size_t r = 0; r < 3; ++r) ASSERT_EQ(ids_at(*trace, r, t), ids_at(held, r, t));
+    }
+  }
+  // Another content and other options are other conversions; old ones go.
+  const auto first = std::filesystem::directory_iterator(options.converted)->path();
+  std::filesystem::last_write_time(first, std::filesystem::file_time_type::clock::now() - std::chrono::hours(24 * 40));
+  options.experts = 20;
+  const auto told = import_trace({file}, options);
+  ASSERT_TRUE(told) << told.error().text();
+  EXPECT_EQ(told->rows()[0].experts, 20U);
+  EXPECT_EQ(files_in(options.converted), 1U);
+  EXPECT_FALSE(std::filesystem::exists(first));
+}
+
+TEST(LargeImports, ADamagedConversionIsMadeAgain) {
+  const ImportFolder folder;
+  const auto file = folder.write(
+      "x.jsonl", "{\"layer\":0,\"token\":0,\"experts\":[5,2]}\n{\"layer\":0,\"token\":1,\"experts\":[3,1]}\n");
+  ImportOptions options;
+  options.converted = folder.path() / "imports";
+  options.most_held = 1;
+  ASSERT_TRUE(import_trace({file}, options));
+  const auto made = std::filesystem::directory_iterator(options.converted)->path();
+  std::filesystem::resize_file(made, 20);
+  const auto again = import_trace({file}, options);
+  ASSERT_TRUE(again) << again.error().text();
+  EXPECT_EQ(again->token_count(), 2U);
+  EXPECT_THAT(ids_at(*again, 0, 1), ElementsAre(3, 1));
 }
 
 TEST(CountTables, OldSglangRanksAreAddedUp) {
