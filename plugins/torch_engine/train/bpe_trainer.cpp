@@ -29,8 +29,9 @@ Expected<void> split(std::string_view text, Use&& use) {
   static const std::unique_ptr<pcre2_code, CodeFree> pattern = [] {
     int code = 0;
     PCRE2_SIZE at = 0;
-    std::unique_ptr<pcre2_code, CodeFree> made(pcre2_compile(
-        reinterpret_cast<PCRE2_SPTR>(split_pattern), PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &code, &at, nullptr));
+    std::unique_ptr<pcre2_code, CodeFree> made(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(split_pattern),
+                                                             PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &code, &at,
+                                                             nullptr));
     pcre2_jit_compile(made.get(), PCRE2_JIT_COMPLETE);
     return made;
   }();

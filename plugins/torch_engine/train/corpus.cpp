@@ -12,7 +12,7 @@
 namespace moescope::train {
 namespace {
 
-constexpr unsigned long long kLargestCorpus = 1ull << 30;
+constexpr unsigned long long largest_corpus = 1ull << 30;
 
 Expected<std::string> read_text(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
@@ -25,14 +25,14 @@ Expected<std::string> read_text(const std::filesystem::path& file) {
     return fail(ErrorKind::input, "not a zstd file", file.string(), "Build the corpus again.");
   }
   // The size is absent when the compressor read from a pipe: then the text is taken in blocks.
-  if (size != ZSTD_CONTENTSIZE_UNKNOWN && size > kLargestCorpus) {
+  if (size != ZSTD_CONTENTSIZE_UNKNOWN && size > largest_corpus) {
     return fail(ErrorKind::input, fmt::format("the corpus claims {} bytes", size), file.string(), "Split it.");
   }
   ZSTD_DCtx* context = ZSTD_createDCtx();
   std::string block(ZSTD_DStreamOutSize(), '\0');
   ZSTD_inBuffer in_buffer{bytes.data(), bytes.size(), 0};
   std::size_t left = 1;
-  while (in_buffer.pos < in_buffer.size && text.size() <= kLargestCorpus) {
+  while (in_buffer.pos < in_buffer.size && text.size() <= largest_corpus) {
     ZSTD_outBuffer out_buffer{block.data(), block.size(), 0};
     left = ZSTD_decompressStream(context, &out_buffer, &in_buffer);
     if (ZSTD_isError(left) != 0) break;

@@ -77,8 +77,9 @@ void draw_legend(ImDrawList& list, const SceneRenderer& renderer, const OverlayS
     const float left = static_cast<float>(width) - 16 - column_width * static_cast<float>(columns);
     const float top = static_cast<float>(height) - 20 - line * static_cast<float>(lines + 1);
     for (std::size_t i = 0; i < state.legend.size(); ++i) {
-      const float x = left + column_width * static_cast<float>(i % columns);
-      const float y = top + line * static_cast<float>(i / columns);
+      const auto column = i % columns, row = i / columns;
+      const float x = left + column_width * static_cast<float>(column);
+      const float y = top + line * static_cast<float>(row);
       list.AddCircleFilled({x + 5, y + 7}, 5, color(Paint::of_category(static_cast<int>(i)), theme));
       list.AddText({x + 16, y}, role(ColorRole::text_2, theme), state.legend[i].c_str());
     }
