@@ -94,7 +94,9 @@ Description describe_trace(const Trace& trace, const std::filesystem::path& path
   facts.add("routers", rows_words(info.rows));
   if (!info.rows.empty() && !info.rows.front().rule.empty()) facts.add("rule", info.rows.front().rule);
   facts.add("tokens", fmt::format("{}{}", with_commas(trace.token_count()),
-                                  sequences == 0 ? "" : fmt::format(" in {} sequences", with_commas(sequences))));
+                                  sequences == 0 ? ""
+                                                 : fmt::format(" in {} sequence{}", with_commas(sequences),
+                                                               sequences == 1 ? "" : "s")));
   if (!trace.counts.empty()) facts.add("counts", fmt::format("{} steps of counts per expert", trace.counts.steps));
   facts.add("expert ids", info.physical_ids ? "physical (where the expert was), not logical" : "logical");
   if (!info.compute_type.empty()) facts.add("computed in", info.compute_type);
