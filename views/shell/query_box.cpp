@@ -22,14 +22,22 @@
 namespace moescope {
 namespace {
 
-const QRegularExpression& word_end() {
-  static const QRegularExpression pattern(QStringLiteral("[A-Za-z_][A-Za-z0-9_.]*$"));
-  return pattern;
+// Column of an error in the filter, counted in characters from 1; 0 = it names none.
+int column_of(const Error& error) {
+  static const QRegularExpression pattern(QStringLiteral("column (\\d+)$"));
+  const auto match = pattern.match(QString::fromStdString(error.where));
+  return match.hasMatch() ? match.captured(1).toInt() : 0;
 }
-const QRegularExpression& value_end() {  // domain == "co   or   domain in {code, "ar
-  static const QRegularExpression pattern(
-      QStringLiteral("([A-Za-z_][A-Za-z0-9_.]*)\\s*(?:==|!=|contains|in\\s*\\{[^}]*?)\\s*\"?([A-Za-z0-9_]*)$"));
-  return pattern;
+
+// The word, text or sign of a filter that begins at a column; a single place at its end.
+std::pair<int, int> piece_at(const QString& text, int column) {
+  static const QRegularExpression pattern(QStringLiteral("\\G(?:\"[^\"]*\"?|'[^']*'?|[\\w.]+|[^\\s\\w])"),
+                                          QRegularExpression::UseUnicodePropertiesOption);
+  // Columns count characters, positions in a QString count UTF-16 units.
+  int from = 0;
+  for (int c = 1; c < column && from < text.size(); ++c) from += text[from].isHighSurrogate() ? 2 : 1;
+  const auto match = pattern.match(text, from);
+  return {from, match.hasMatch() ? static_cast<int>(match.capturedLength()) : 0};
 }
 
 }  // namespace
@@ -53,7 +61,9 @@ QueryBox::QueryBox(ViewContext& context, QWidget* parent)
   edit_->setFont(mono_font(12.5));
   edit_->setFrame(false);
   edit_->setAccessibleName(tr("Filter"));
-  edit_->setToolTip(tr("Which tokens and layers count. Enter applies, Esc takes the text back."));
+  edit_->setToolTip(
+      tr("Which tokens and layers count. Enter applies, Esc takes the text back, "
+         "Ctrl+Space shows what may come next."));
   edit_->installEventFilter(this);
   count_->setFont(mono_font(12));
   clear_->setFixedSize(22, 22);
@@ -64,6 +74,7 @@ QueryBox::QueryBox(ViewContext& context, QWidget* parent)
   problem_->setObjectName(QStringLiteral("problem"));
   problem_->setMargin(8);
   problem_->setWordWrap(true);
+  problem_->setTextFormat(Qt::RichText);
   problem_->hide();
 
   completer_->setModel(words_);
@@ -75,7 +86,10 @@ QueryBox::QueryBox(ViewContext& context, QWidget* parent)
   timer_.setSingleShot(true);
   timer_.setInterval(120);
   connect(&timer_, &QTimer::timeout, this, [this] { count(); });
-  connect(edit_, &QLineEdit::textChanged, this, [this] { highlight(); });
+  connect(edit_, &QLineEdit::textChanged, this, [this] {
+    wrong_ = {0, 0};  // until the new text was looked at
+    highlight();
+  });
   connect(edit_, &QLineEdit::textEdited, this, [this] { edited(); });
   connect(edit_, &QLineEdit::returnPressed, this, [this] { apply(); });
   connect(clear_, &QToolButton::clicked, this, [this] { context_.run("filter.clear"); });
@@ -143,7 +157,7 @@ void QueryBox::show_count(const Expected<AppliedFilter>& applied, std::size_t to
     verdict_ = QString::fromStdString(error.text());
     count_->setText(tr("not a filter"));
     count_->setProperty("role", "error");
-    problem_->setText(verdict_);
+    problem_->setText(problem_text(error));
     problem_->setStyleSheet(
         QStringLiteral("background: %1; border: 1px solid %2; border-radius: 4px; color: %3;")
             .arg(color(ColorRole::raised).name(), color(ColorRole::error).name(), color(ColorRole::text_1).name()));
@@ -153,63 +167,66 @@ void QueryBox::show_count(const Expected<AppliedFilter>& applied, std::size_t to
     problem_->raise();
     problem_->setVisible(edit_->hasFocus());
   } else {
+    wrong_ = {0, 0};
     verdict_ = applied->mask.all() ? tr("%1 tokens").arg(count_text(tokens))
                                    : tr("%1 of %2 tokens").arg(count_text(applied->mask.selected), count_text(tokens));
     count_->setText(verdict_);
     count_->setProperty("role", "name");
     problem_->hide();
   }
+  highlight();
   count_->style()->unpolish(count_);
   count_->style()->polish(count_);
   update();
 }
 
+// The place of an error in the text, what is wrong there, and what to do.
+QString QueryBox::problem_text(const Error& error) {
+  wrong_ = {0, 0};
+  const QString text = edit_->text();
+  const QString what = QString::fromStdString(error.what).toHtmlEscaped();
+  const QString advice = QString::fromStdString(error.advice).toHtmlEscaped();
+  QString place;
+  if (const int column = column_of(error); column > 0) {
+    wrong_ = piece_at(text, column);
+    constexpr int around = 48;  // characters of the text that are shown on either side
+    const int from = std::max(0, wrong_.first - around);
+    const int end = wrong_.first + wrong_.second;
+    const QString piece = wrong_.second > 0 ? text.mid(wrong_.first, wrong_.second) : QString(QChar(0x2423));
+    place = QStringLiteral(
+                "<span style=\"font-family:'%1'\">%2%3<span style=\"color:%4; text-decoration:underline\">%5"
+                "</span>%6%7</span> <span style=\"color:%8\">%9</span><br>")
+                .arg(mono_family(), from > 0 ? QStringLiteral("…") : QString(),
+                     text.mid(from, wrong_.first - from).toHtmlEscaped(), color(ColorRole::error).name(),
+                     piece.toHtmlEscaped(), text.mid(end, around).toHtmlEscaped(),
+                     end + around < text.size() ? QStringLiteral("…") : QString(), color(ColorRole::text_3).name(),
+                     tr("column %1").arg(column));
+  }
+  return place + what +
+         QStringLiteral(".<br><span style=\"color:%1\">%2</span>").arg(color(ColorRole::text_2).name(), advice);
+}
+
 void QueryBox::complete() {
+  const Trace* trace = context_.trace();
   const QString before = edit_->text().left(edit_->cursorPosition());
-  QStringList words;
-  QString prefix;
-  const auto value = value_end().match(before);
-  if (value.hasMatch()) {
-    for (const FilterTerm& term : terms_) {
-      if (QString::fromStdString(term.name) != value.captured(1)) continue;
-      for (const std::string& v : term.values) words << QString::fromStdString(v);
-    }
-    prefix = value.captured(2);
-  } else if (const auto word = word_end().match(before); word.hasMatch()) {
-    for (const FilterTerm& term : terms_) words << QString::fromStdString(term.name);
-    prefix = word.captured(0);
-  }
-  if (words.isEmpty() || (words.size() == 1 && words[0] == prefix)) {
+  completion_ = complete_filter(before, terms_, trace ? trace->rows().size() : 0);
+  if (completion_.words.isEmpty()) {
     completer_->popup()->hide();
     return;
   }
-  words_->setStringList(words);
-  completer_->setCompletionPrefix(prefix);
-  if (completer_->completionCount() == 0) {
-    completer_->popup()->hide();
-    return;
-  }
-  const int x = edit_->fontMetrics().horizontalAdvance(before.left(before.size() - prefix.size()));
+  words_->setStringList(completion_.words);
+  completer_->setCompletionPrefix(completion_.prefix);
+  const int x = edit_->fontMetrics().horizontalAdvance(before.left(completion_.from));
   const QRect box(std::min(x, std::max(0, edit_->width() - 200)), 4, 200, edit_->height());
   completer_->complete(box);
 }
 
 void QueryBox::insert(const QString& word) {
   const int cursor = edit_->cursorPosition();
-  QString before = edit_->text().left(cursor);
-  const QString after = edit_->text().mid(cursor);
-  const auto value = value_end().match(before);
-  if (value.hasMatch()) {
-    before.truncate(value.capturedStart(2));
-    if (before.endsWith(QLatin1Char('"'))) before.chop(1);
-    before += QLatin1Char('"') + word + QLatin1Char('"');
-  } else {
-    before.remove(word_end());
-    const bool function = std::any_of(terms_.begin(), terms_.end(), [&](const FilterTerm& term) {
-      return term.kind == "function" && QString::fromStdString(term.name) == word;
-    });
-    before += word + QLatin1Char(function ? '(' : ' ');
-  }
+  QString after = edit_->text().mid(cursor);
+  const QString put = insertion_of(completion_, word, terms_);
+  if (put.endsWith(QLatin1Char('"')) && after.startsWith(QLatin1Char('"'))) after.remove(0, 1);
+  const QString before = edit_->text().left(completion_.from) + put;
   edit_->setText(before + after);
   edit_->setCursorPosition(static_cast<int>(before.size()));
   edited();
@@ -241,6 +258,12 @@ bool QueryBox::eventFilter(QObject* object, QEvent* event) {
     if (parentWidget()) parentWidget()->setFocus();
     return true;
   }
+  if (object == edit_ && event->type() == QEvent::KeyPress && static_cast<QKeyEvent*>(event)->key() == Qt::Key_Space &&
+      (static_cast<QKeyEvent*>(event)->modifiers() & Qt::ControlModifier) != 0) {
+    complete();
+    return true;
+  }
+  if (event->type() == QEvent::FocusIn && bad_) problem_->show();
   if (event->type() == QEvent::FocusIn || event->type() == QEvent::FocusOut) {
     if (event->type() == QEvent::FocusOut) problem_->hide();
     update();
@@ -266,6 +289,14 @@ void QueryBox::highlight() {
     attributes << QInputMethodEvent::Attribute(QInputMethodEvent::TextFormat,
                                                static_cast<int>(match.capturedStart()) - edit_->cursorPosition(),
                                                static_cast<int>(match.capturedLength()), format);
+  }
+  if (bad_ && wrong_.second > 0) {
+    QTextCharFormat format;
+    format.setUnderlineStyle(QTextCharFormat::SingleUnderline);
+    format.setUnderlineColor(color(ColorRole::error));
+    format.setForeground(color(ColorRole::error));
+    attributes << QInputMethodEvent::Attribute(QInputMethodEvent::TextFormat, wrong_.first - edit_->cursorPosition(),
+                                               wrong_.second, format);
   }
   QInputMethodEvent event(QString(), attributes);
   QCoreApplication::sendEvent(edit_, &event);

@@ -11,8 +11,10 @@
 #include <QWidget>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "views/common/view.h"
+#include "views/shell/filter_completion.h"
 
 namespace moescope {
 
@@ -24,6 +26,8 @@ class QueryBox : public QWidget {
   void refresh(Changes changes);
   void focus();
   [[nodiscard]] QLineEdit& edit() { return *edit_; }
+  // What may come next at the cursor.
+  [[nodiscard]] const FilterCompletion& completion() const { return completion_; }
   // What the box says about its text: the count, or the error.
   [[nodiscard]] QString verdict() const { return verdict_; }
   [[nodiscard]] bool has_error() const { return bad_; }
@@ -36,6 +40,7 @@ class QueryBox : public QWidget {
   void edited();
   void count(bool apply = false);  // `apply`: makes it the filter when it is one
   void show_count(const Expected<AppliedFilter>& applied, std::size_t tokens);
+  [[nodiscard]] QString problem_text(const Error& error);
   void complete();
   void insert(const QString& word);
   void apply();
@@ -50,6 +55,8 @@ class QueryBox : public QWidget {
   QTimer timer_;
   QString verdict_;
   std::vector<FilterTerm> terms_;
+  FilterCompletion completion_;
+  std::pair<int, int> wrong_;  // place and length of what is wrong in the text
   std::shared_ptr<std::uint64_t> generation_ = std::make_shared<std::uint64_t>(0);
   bool bad_ = false;
 };
