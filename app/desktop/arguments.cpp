@@ -11,7 +11,7 @@ QString usage_text() {
       "  --screenshot OUT.png    write the window (without a display: the view) and leave\n"
       "  --size WIDTHxHEIGHT     size of the window, 1440x900\n"
       "  --theme light|dark      instead of the desktop's\n"
-      "  --view NAME             experts, affinity, routes or tokens\n"
+      "  --view NAME             experts, affinity, routes, tokens or weights\n"
       "  --report OUT.html|.pdf  write the report of the open trace and leave\n"
       "  --script FILE           run commands, one JSON object a line (resources/help/scripts.md); - = standard input\n"
       "  --time-orbit N          with --view routes: turn the scene N times, print the median time of a frame and "

@@ -37,6 +37,9 @@ struct GenerateOptions {
   double top_p = 1.0;        // draws among the most likely tokens that together have this probability
   std::uint64_t seed = 1;
   std::vector<std::int32_t> stop;  // ends after one of these
+  // While it generates, the trace so far is in this file, which is replaced whole a few times a second and taken away
+  // at the end; empty = nothing is shown.
+  std::string live_trace = {};
 };
 
 // What to store besides ids, weights, token ids, positions and (where there is a next token) the token's loss.

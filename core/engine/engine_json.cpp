@@ -75,7 +75,8 @@ json generate_json(const std::optional<GenerateOptions>& generate) {
           {"temperature", generate->temperature},
           {"top_p", generate->top_p},
           {"seed", generate->seed},
-          {"stop", generate->stop}};
+          {"stop", generate->stop},
+          {"live_trace", generate->live_trace}};
 }
 
 json script_json(const std::optional<ScriptOptions>& script) {
@@ -138,6 +139,7 @@ Expected<RunRequest> read_request(const json& j) {
     generate.top_p = found->value("top_p", generate.top_p);
     generate.seed = found->value("seed", generate.seed);
     generate.stop = found->value("stop", generate.stop);
+    generate.live_trace = found->value("live_trace", generate.live_trace);
     out.generate = std::move(generate);
   }
   if (const auto found = j.find("script"); found != j.end() && found->is_object()) {

@@ -76,7 +76,8 @@ void draw_colour_bar(FigureBuilder& b, const ColourBar& bar) {
     const double t = (i + 0.5) / steps;
     // Neighbours overlap by a pixel, so that no seam shows at any zoom.
     const double wide = i + 1 < steps ? step + 1 : step;
-    b.rect({box.x + i * step, box.y, wide, box.height}, bar.lift ? Paint::of_lift(4 * t - 2) : Paint::of_magnitude(t));
+    b.rect({box.x + i * step, box.y, wide, box.height},
+           bar.lift || bar.diverging ? Paint::of_lift(4 * t - 2) : Paint::of_magnitude(t));
   }
   if (!bar.title.empty())
     b.text({box.x - 10, box.y + box.height / 2 + 4}, bar.title, FontRole::axis, Paint::of(ColorRole::text_2),
@@ -91,11 +92,12 @@ void draw_colour_bar(FigureBuilder& b, const ColourBar& bar) {
     for (std::size_t i = 0; i < words.size(); ++i) tick(box.x + static_cast<double>(i) / 4 * box.width, words[i]);
     return;
   }
-  const Scale scale{0, bar.high, box.x, box.x + box.width};
-  const std::vector<double> ticks = nice_ticks(0, bar.high, box.width < 120 ? 2 : 4);
+  const double low = bar.diverging ? -bar.high : bar.low;
+  const Scale scale{low, bar.high, box.x, box.x + box.width};
+  const std::vector<double> ticks = nice_ticks(low, bar.high, box.width < 120 ? 2 : 4);
   for (std::size_t i = 0; i < ticks.size(); ++i)
     tick(scale(ticks[i]), format_tick(ticks[i], bar.format, i + 1 == ticks.size()));
-  if (bar.mark < 0 || bar.mark > bar.high) return;
+  if (bar.mark < std::max(0.0, low) || bar.mark > bar.high) return;
   const double x = scale(bar.mark);
   b.polygon({{x - 4, box.y - 7}, {x + 4, box.y - 7}, {x, box.y - 1}}, Paint::of(ColorRole::text_1), layer::over_data);
   if (bar.mark_title.empty()) return;

@@ -35,11 +35,13 @@ MOESCOPE_API void draw_y_axis(FigureBuilder& b, const Scale& y, double x0, doubl
 MOESCOPE_API void draw_x_axis(FigureBuilder& b, const Scale& x, double y, TickFormat format, int target = 4);
 
 // A horizontal colour bar with ticks below, its title at the left and, where `mark` lies in the range, a triangle
-// above. `lift` bars run from -2 to 2 in log2 and are labelled 0.25 to 4.
+// above. `lift` bars run from -2 to 2 in log2 and are labelled 0.25 to 4; `diverging` ones run from -high to high in
+// the same colours.
 struct ColourBar {
   Box box;
-  bool lift = false;
-  double high = 1;  // data value at the right end of a magnitude bar; its left is zero
+  bool lift = false, diverging = false;
+  double high = 1;  // data value at the right end
+  double low = 0;   // and at the left end of a magnitude bar
   TickFormat format = TickFormat::percent;
   std::string title;
   double mark = -1;        // data value of the triangle; negative = none

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 
@@ -60,6 +61,29 @@ std::string format_percent(double fraction, int decimals) {
 std::string format_interval(double low, double high, int decimals) {
   if (!std::isfinite(low) || !std::isfinite(high)) return {};
   return " [" + format_number(low, decimals) + ", " + format_number(high, decimals) + "]";
+}
+
+namespace {
+
+// Three digits of a value in the largest unit that leaves at least 1.
+std::string in_units(double value, const std::array<const char*, 5>& units) {
+  if (!std::isfinite(value)) return absent;
+  std::size_t unit = 0;
+  while (unit + 1 < units.size() && std::abs(value) >= 999.5) value /= 1000, ++unit;
+  const int decimals = unit == 0 || std::abs(value) >= 99.95 ? 0 : std::abs(value) >= 9.995 ? 1 : 2;
+  std::string out = format_number(value, decimals);
+  if (*units[unit] != 0) out += std::string(thin_gap) + units[unit];
+  return out;
+}
+
+}  // namespace
+
+std::string format_bytes(double bytes) {
+  return in_units(bytes, {"B", "kB", "MB", "GB", "TB"});
+}
+
+std::string format_quantity(double value) {
+  return in_units(value, {"", "k", "M", "B", "T"});
 }
 
 }  // namespace moescope

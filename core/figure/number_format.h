@@ -19,4 +19,9 @@ namespace moescope {
 // " [0.73, 0.83]", or nothing when there is no interval.
 [[nodiscard]] MOESCOPE_API std::string format_interval(double low, double high, int decimals);
 
+// Bytes in decimal units with a thin gap: "7.6 MB".
+[[nodiscard]] MOESCOPE_API std::string format_bytes(double bytes);
+// A large count in three digits with a thin gap: "6.92 B", "41.3 M", "12.5 k", "640".
+[[nodiscard]] MOESCOPE_API std::string format_quantity(double value);
+
 }  // namespace moescope

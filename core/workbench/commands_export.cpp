@@ -1,6 +1,7 @@
 // Commands that write Results and reports to files.
 #include <fmt/format.h>
 
+#include "core/analysis/weights/checkpoint_analysis.h"
 #include "core/base/clock.h"
 #include "core/io/output_file.h"
 #include "core/workbench/state.h"
@@ -12,10 +13,12 @@ namespace {
 Expected<nlohmann::json> export_result(WorkbenchState& state, const nlohmann::json& arguments) {
   const auto analysis = text_argument(arguments, "analysis");
   if (!analysis) return fail(analysis.error());
-  const AnalysisSpec* spec = find_analysis(*analysis);
+  const CheckpointAnalysisSpec* of_checkpoint = find_checkpoint_analysis(*analysis);
+  const AnalysisSpec* spec = of_checkpoint ? &of_checkpoint->about : find_analysis(*analysis);
   if (!spec) {
     std::string known;
     for (const AnalysisSpec& one : analyses()) known += (known.empty() ? "" : ", ") + one.name;
+    for (const CheckpointAnalysisSpec& one : checkpoint_analyses()) known += ", " + one.about.name;
     return fail(ErrorKind::usage, "there is no analysis " + *analysis, "", "The analyses are " + known);
   }
   const auto path = path_argument(arguments, "path");
@@ -25,10 +28,16 @@ Expected<nlohmann::json> export_result(WorkbenchState& state, const nlohmann::js
     return fail(ErrorKind::usage, "results are written as .csv or .json", path->string(), "Choose one of the two");
   }
   const auto params = arguments.value("params", nlohmann::json::object());
-  const auto trace = state.active(SourceKind::trace)->trace;
-  const auto work = [trace, filter = state.filter, name = *analysis, params, path = *path,
+  const Source* source = state.active(of_checkpoint ? SourceKind::checkpoint : SourceKind::trace);
+  if (!source || !(of_checkpoint ? source->checkpoint != nullptr : source->trace != nullptr)) {
+    return fail(ErrorKind::usage, of_checkpoint ? "there is no checkpoint to analyse" : "there is no trace to analyse",
+                spec->title, of_checkpoint ? "Open a checkpoint" : "Open a trace, or run a prompt");
+  }
+  const auto work = [trace = source->trace, checkpoint = source->checkpoint, weights = of_checkpoint != nullptr,
+                     filter = state.filter, name = *analysis, params, path = *path,
                      csv = suffix == ".csv"](const WorkContext& context) -> Expected<void> {
-    const auto result = run_analysis(name, *trace, filter, params, context);
+    const auto result = weights ? run_checkpoint_analysis(name, *checkpoint, params, context)
+                                : run_analysis(name, *trace, filter, params, context);
     if (!result) return fail(result.error());
     return write_whole_file(path, csv ? result_to_csv(*result) : result_to_json(*result).dump(1));
   };
@@ -123,7 +132,7 @@ void add_export_commands(WorkbenchState& state) {
                "",
                "document-export",
                {{"analysis", "\"expert_load\""}, {"params", "its parameters"}, {"path", "file.csv or file.json"}},
-               [&state] { return needs_trace(state); },
+               [&state] { return state.active(SourceKind::checkpoint) ? std::string() : needs_trace(state); },
                [&state](const nlohmann::json& a) { return export_result(state, a); }});
 }
 

@@ -18,7 +18,7 @@ Expected<nlohmann::json> add_note(WorkbenchState& state, const nlohmann::json& a
   if (text->empty()) return fail(ErrorKind::usage, "a note needs a text");
   const std::string anchor = arguments.value("anchor", "");
   const Source* trace = state.active(SourceKind::trace);
-  const std::int64_t source = arguments.value("source", trace ? trace->id : std::int64_t{0});
+  const std::int64_t source = arguments.value("source", trace && trace->id > 0 ? trace->id : std::int64_t{0});
   if (source != 0 && !state.find_source(source)) {
     return fail(ErrorKind::usage, fmt::format("there is no source {}", source));
   }

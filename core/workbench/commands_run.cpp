@@ -5,6 +5,7 @@
 
 #include "core/io/output_file.h"
 #include "core/model/chat_format.h"
+#include "core/trace/trace_file.h"
 #include "core/workbench/run_inputs.h"
 #include "core/workbench/state.h"
 
@@ -53,14 +54,59 @@ struct Run {
   std::optional<Opened> opened;
 };
 
+// Files of a live trace, with what a worker that died left of it.
+void remove_live(const std::string& file) {
+  std::error_code ignored;
+  for (const char* suffix : {"", ".part"}) std::filesystem::remove(file + suffix, ignored);
+}
+
+// Shows the trace of a generation whenever the engine has written more of it. Called from the job's thread.
+class LiveReader {
+ public:
+  LiveReader(WorkbenchState& state, const RunRequest& request) : state_(state), request_(request) {}
+
+  void look(const CancelToken& cancel) {
+    std::error_code error;
+    const auto written = std::filesystem::last_write_time(request_.generate->live_trace, error);
+    if (error || written == seen_) return;
+    seen_ = written;
+    auto read = read_trace(request_.generate->live_trace);
+    if (!read) return;  // replaced meanwhile: the next one will do
+    read->name = request_.name;
+    read->path.clear();
+    read->content_hash.clear();  // nothing computed from it is worth keeping
+    state_.queue.post(
+        [&state = state_, cancel, generation = generation_, trace = std::make_shared<const Trace>(std::move(*read))] {
+          if (!cancel.cancelled() && generation == state.generation) state.show_live(trace);
+        });
+  }
+
+ private:
+  WorkbenchState& state_;
+  const RunRequest& request_;
+  std::int64_t generation_ = state_.generation;
+  std::filesystem::file_time_type seen_{};
+};
+
 // Starts the job. When it is done, the trace becomes a source and the active one; a run that fails changes nothing.
 Expected<nlohmann::json> start(WorkbenchState& state, Run run) {
   auto shared = std::make_shared<Run>(std::move(run));
   const std::string out = shared->request.out;
+  const bool generates = shared->request.generate.has_value();
+  if (generates) state.live_dismissed = false;
+  const auto live = generates ? std::make_shared<LiveReader>(state, shared->request) : nullptr;
   const std::int64_t id =
-      state.jobs.start({"Run " + shared->request.name, "", JobLane::serial,
-                        [shared, engine = state.options.engine](const WorkContext& work) -> Expected<void> {
+      state.jobs.start({(generates ? "Generate after " : "Run ") + shared->request.name, "", JobLane::serial,
+                        [shared, live, engine = state.options.engine](const WorkContext& given) -> Expected<void> {
+                          WorkContext work = given;
+                          if (live) {
+                            work.on_progress = [&given, live](const ProgressReport& report) {
+                              live->look(given.cancel);
+                              if (given.on_progress) given.on_progress(report);
+                            };
+                          }
                           const auto summary = engine->run(shared->request, work);
+                          if (live) remove_live(shared->request.generate->live_trace);
                           if (!summary) return fail(summary.error());
                           auto opened = open_path(summary->trace_file);
                           if (!opened) return fail(opened.error());
@@ -70,6 +116,7 @@ Expected<nlohmann::json> start(WorkbenchState& state, Run run) {
                         [&state, shared, generation = state.generation](const Expected<void>& outcome) {
                           if (generation != state.generation) return;
                           if (!outcome) {
+                            state.end_live();
                             if (outcome.error().kind != ErrorKind::cancelled) state.show_error(outcome.error());
                             return;
                           }
@@ -78,6 +125,7 @@ Expected<nlohmann::json> start(WorkbenchState& state, Run run) {
                             more.push_back(set_edit("prompt", std::to_string(state.session.new_id()),
                                                     {{"text", shared->prompt}, {"format", shared->format}}));
                           }
+                          state.live.reset();  // its place is taken by the whole trace
                           const auto adopted =
                               adopt(state, std::move(*shared->opened), shared->command, std::move(more));
                           if (!adopted) state.show_error(adopted.error());
@@ -85,11 +133,12 @@ Expected<nlohmann::json> start(WorkbenchState& state, Run run) {
   return nlohmann::json{{"job", id}, {"out", out}};
 }
 
-Expected<nlohmann::json> run_prompt(WorkbenchState& state, const nlohmann::json& arguments) {
+// A prompt as the run of it: its one sequence, a file for the trace, its name.
+Expected<Run> prompt_run(WorkbenchState& state, const nlohmann::json& arguments, std::string command) {
   const auto text = text_argument(arguments, "text");
   if (!text) return fail(text.error());
   Run run;
-  run.command = "run.prompt";
+  run.command = std::move(command);
   run.prompt = *text;
   run.format = arguments.value("format", "raw");
   const auto whole = wrap(run.format, *text);
@@ -106,7 +155,57 @@ Expected<nlohmann::json> run_prompt(WorkbenchState& state, const nlohmann::json&
   run.request.out = out->string();
   run.request.name = "“" + short_title(*text) + "”";
   run.request.source = "prompt, format " + run.format;
-  return start(state, std::move(run));
+  return run;
+}
+
+Expected<nlohmann::json> run_prompt(WorkbenchState& state, const nlohmann::json& arguments) {
+  auto run = prompt_run(state, arguments, "run.prompt");
+  if (!run) return fail(run.error());
+  return start(state, std::move(*run));
+}
+
+// Most tokens that one generation makes; each is a pass through the model.
+constexpr std::int64_t generated_limit = 100'000;
+
+Expected<GenerateOptions> generate_options(const nlohmann::json& arguments) {
+  GenerateOptions out;
+  const auto number = [&](const char* name, double fallback, double low, double high) -> Expected<double> {
+    const auto found = arguments.find(name);
+    if (found == arguments.end() || found->is_null()) return fallback;
+    if (found->is_number() && found->get<double>() >= low && found->get<double>() <= high) return found->get<double>();
+    return fail(ErrorKind::usage, fmt::format("`{}` must be a number from {} to {}", name, low, high),
+                found->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  };
+  const auto tokens = number("max_tokens", 64, 1, static_cast<double>(generated_limit));
+  const auto temperature = number("temperature", 0, 0, 100);
+  const auto top_p = number("top_p", 1, 1e-9, 1);
+  const auto seed = number("seed", 1, 0, 9e15);
+  for (const auto* one : {&tokens, &temperature, &top_p, &seed}) {
+    if (!*one) return fail(one->error());
+  }
+  out.max_tokens = static_cast<std::size_t>(*tokens);
+  out.temperature = *temperature;
+  out.top_p = *top_p;
+  out.seed = static_cast<std::uint64_t>(*seed);
+  return out;
+}
+
+Expected<nlohmann::json> run_generate(WorkbenchState& state, const nlohmann::json& arguments) {
+  auto options = generate_options(arguments);
+  if (!options) return fail(options.error());
+  auto run = prompt_run(state, arguments, "run.generate");
+  if (!run) return fail(run.error());
+  const ModelSpec& spec = state.active(SourceKind::checkpoint)->checkpoint->spec();
+  if (run->request.sequences.size() > 1) {
+    return fail(ErrorKind::usage, fmt::format("the prompt is longer than the model's {} positions", spec.max_positions),
+                "text", "Shorten it");
+  }
+  if (!arguments.value("keep_going", false)) options->stop = spec.end_tokens;
+  options->live_trace = run->request.out + ".live";
+  run->request.source += fmt::format(", generated with temperature {}, top-p {}, seed {}", options->temperature,
+                                     options->top_p, options->seed);
+  run->request.generate = std::move(*options);
+  return start(state, std::move(*run));
 }
 
 struct CaptureInput {
@@ -203,6 +302,21 @@ void add_run_commands(WorkbenchState& state) {
                       {{"text", "the prompt"}, {"format", "chat format; \"raw\" when it is left out"}},
                       needs,
                       [&state](const nlohmann::json& a) { return run_prompt(state, a); }});
+  add_command(state, {"run.generate",
+                      "Generate",
+                      "Continues a text token by token and shows how each is routed while it runs.",
+                      "Run",
+                      "Ctrl+Alt+R",
+                      "media-seek-forward",
+                      {{"text", "the prompt"},
+                       {"format", "chat format; \"raw\" when it is left out"},
+                       {"max_tokens", "most tokens to generate, 64"},
+                       {"temperature", "0 = always the most likely token"},
+                       {"top_p", "draw among the most likely tokens that together have this probability, 1"},
+                       {"seed", "the same seed draws the same tokens, 1"},
+                       {"keep_going", "true to go on after the model's end of text"}},
+                      needs,
+                      [&state](const nlohmann::json& a) { return run_generate(state, a); }});
   add_command(state, {"run.capture",
                       "Capture a trace…",
                       "Runs a file of text through the checkpoint and records it.",

@@ -21,8 +21,8 @@ Expected<ExpertRef> expert_argument(const nlohmann::json& arguments, const char*
 
 Expected<nlohmann::json> select(WorkbenchState& state, const Selection& selection, std::string command,
                                 std::string title, std::string merge_key = {}) {
-  if (!selection_fits(selection, *state.active(SourceKind::trace)->trace)) {
-    return fail(ErrorKind::usage, "the trace does not have what is to be selected", title);
+  if (!selection_fits(selection, state)) {
+    return fail(ErrorKind::usage, "what is open does not have what is to be selected", title);
   }
   Action action{0, std::move(command), std::move(title), std::move(merge_key), false, {}};
   action.edits.push_back(set_edit("state", "selection", selection_to_json(selection)));
@@ -90,7 +90,7 @@ void add_selection_commands(WorkbenchState& state) {
                "",
                "",
                {{"row", "router row, from 0"}, {"expert", "expert, from 0"}, {"add", "true to add or take away"}},
-               needs,
+               [&state] { return needs_experts(state); },
                [&state](const nlohmann::json& a) { return select_expert(state, a); }});
   add_command(state,
               {"select.link",
@@ -118,7 +118,7 @@ void add_selection_commands(WorkbenchState& state) {
                       "Escape",
                       "edit-select-none",
                       {},
-                      needs,
+                      [&state] { return needs_experts(state); },
                       [&state](const nlohmann::json&) {
                         return select(state, Selection{}, "select.clear", "select nothing");
                       }});

@@ -45,11 +45,14 @@ nlohmann::json import_arguments(const nlohmann::json& arguments) {
 void activate_edits(const WorkbenchState& state, std::int64_t id, SourceKind kind, const Trace* trace, Action& action) {
   if (kind == SourceKind::checkpoint) {
     action.edits.push_back(set_edit("state", "active_checkpoint", id));
+    // Without a trace the selection is of the checkpoint's experts.
+    if (id != state.active_checkpoint && !state.active(SourceKind::trace) && !state.selection.empty())
+      action.edits.push_back(set_edit("state", "selection", nullptr));
     return;
   }
   action.edits.push_back(set_edit("state", "active_trace", id));
   if (!trace) return;
-  const std::string& text = state.filter.filter.text;
+  const std::string text = state.stored_filter();
   if (!text.empty() && !apply_filter(*trace, text)) action.edits.push_back(set_edit("state", "filter", nullptr));
   if (!selection_fits(state.selection, *trace)) action.edits.push_back(set_edit("state", "selection", nullptr));
 }
@@ -105,6 +108,7 @@ Expected<nlohmann::json> remove_source(WorkbenchState& state, const nlohmann::js
       activate_edits(state, next->id, next->kind, next->trace.get(), action);
     } else if (source->kind == SourceKind::checkpoint) {
       action.edits.push_back(set_edit("state", "active_checkpoint", nullptr));
+      if (!state.active(SourceKind::trace)) action.edits.push_back(set_edit("state", "selection", nullptr));
     } else {
       for (const char* name : {"active_trace", "filter", "selection"}) {
         action.edits.push_back(set_edit("state", name, nullptr));
@@ -162,6 +166,11 @@ Expected<nlohmann::json> activate(WorkbenchState& state, const nlohmann::json& a
   const Source* source = state.find_source(*id);
   if (!source || source->kind != kind) {
     return fail(ErrorKind::usage, fmt::format("there is no {} {}", kind_name(kind), *id));
+  }
+  if (kind == SourceKind::trace && state.live) {  // back from what is being generated
+    state.live_dismissed = true;
+    state.end_live();
+    if (*id == state.active_trace) return nlohmann::json::object();
   }
   const std::string command = std::string(kind_name(kind)) + ".activate";
   Action action{0, command, "show " + source->name, "", false, {}};

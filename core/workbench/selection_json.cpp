@@ -1,4 +1,7 @@
-// Selections as they are stored.
+// Selections as they are stored, and what they may point to.
+#include <algorithm>
+
+#include "core/analysis/weights/checkpoint_analysis.h"
 #include "core/workbench/state.h"
 
 namespace moescope {
@@ -40,6 +43,19 @@ bool selection_fits(const Selection& selection, const Trace& trace) {
   }
   if (selection.link && !(fits(selection.link->from) && fits(selection.link->to))) return false;
   return !selection.token || *selection.token < trace.token_count();
+}
+
+bool selection_fits(const Selection& selection, const WorkbenchState& state) {
+  const Source* trace = state.active(SourceKind::trace);
+  if (trace && trace->trace) return selection_fits(selection, *trace->trace);
+  const Source* checkpoint = state.active(SourceKind::checkpoint);
+  if (selection.empty()) return true;
+  if (!checkpoint || !checkpoint->checkpoint || selection.link || selection.token) return false;
+  const ModelSpec& spec = checkpoint->checkpoint->spec();
+  const std::vector<std::uint32_t> layers = expert_layers(spec);
+  return std::all_of(selection.experts.begin(), selection.experts.end(), [&](ExpertRef e) {
+    return e.row < layers.size() && e.expert < spec.layers[layers[e.row]].experts;
+  });
 }
 
 }  // namespace moescope

@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "core/analysis/weights/checkpoint_analysis.h"
 #include "core/base/clock.h"
 #include "core/base/hash.h"
 
@@ -89,6 +90,7 @@ Expected<Session> WorkbenchState::make_unsaved_session() {
 
 void WorkbenchState::enter(Session next, bool is_unsaved) {
   jobs.cancel_all();
+  live.reset();
   ++generation;
   session = std::move(next);
   unsaved = is_unsaved;
@@ -240,11 +242,40 @@ void WorkbenchState::apply_stored_filter(const std::string& text, Changes& chang
   }
   if (auto applied = apply_filter(*trace->trace, text)) {
     filter = std::move(*applied);
-    filters.put(trace->trace, filter);
-  } else {
+    if (!live) filters.put(trace->trace, filter);
+  } else if (!live) {  // what is generated need not have what the filter asks for
     last_error = applied.error();
     changes |= bit(Change::error);
   }
+}
+
+void WorkbenchState::show_live(std::shared_ptr<const Trace> trace) {
+  if (live_dismissed) return;
+  // A picture that is being made of the last state is finished first; there will be another.
+  const auto list = jobs.list();
+  const auto busy = std::count_if(list.begin(), list.end(), [](const JobStatus& job) {
+    return job.state == JobState::running || job.state == JobState::waiting;
+  });
+  if (live && busy > 1) return;
+  Source source;
+  source.id = live_source_id;
+  source.name = trace->name;
+  source.hash = fmt::format("live {}", trace->token_count());
+  source.trace = std::move(trace);
+  live = std::move(source);
+  Changes changes = bit(Change::active_trace);
+  apply_stored_filter(stored_filter(), changes);
+  notify(changes);
+}
+
+std::string WorkbenchState::stored_filter() const {
+  return filter_inputs.is_array() ? filter_inputs[2].get<std::string>() : std::string();
+}
+
+void WorkbenchState::end_live() {
+  if (!live) return;
+  live.reset();
+  notify(reload() | bit(Change::active_trace) | bit(Change::filter));
 }
 
 const Source* WorkbenchState::find_source(std::int64_t id) const {
@@ -253,27 +284,41 @@ const Source* WorkbenchState::find_source(std::int64_t id) const {
 }
 
 const Source* WorkbenchState::active(SourceKind kind) const {
+  if (kind == SourceKind::trace && live) return &*live;
   const Source* source = find_source(kind == SourceKind::trace ? active_trace : active_checkpoint);
   return source && source->kind == kind ? source : nullptr;
 }
 
 std::string WorkbenchState::key_of(const std::string& analysis, const nlohmann::json& params) const {
+  const auto key = [&](const AnalysisSpec& spec, const std::string& input, const std::string& tokens) {
+    if (input.empty()) return std::string();
+    nlohmann::json all = nlohmann::json::object();
+    for (const ParameterSpec& parameter : spec.parameters) all[parameter.name] = parameter.default_value;
+    if (params.is_object()) all.update(params);
+    const nlohmann::json parts = {input, analysis, spec.version, all, tokens};
+    return hash_hex(parts.dump());
+  };
+  if (const CheckpointAnalysisSpec* spec = find_checkpoint_analysis(analysis)) {
+    const Source* checkpoint = active(SourceKind::checkpoint);
+    return checkpoint && checkpoint->checkpoint ? key(spec->about, checkpoint->hash, "") : std::string();
+  }
   const Source* trace = active(SourceKind::trace);
   const AnalysisSpec* spec = find_analysis(analysis);
-  if (!trace || !trace->trace || trace->trace->content_hash.empty() || !spec || !spec->stored) return {};
-  nlohmann::json all = nlohmann::json::object();
-  for (const ParameterSpec& parameter : spec->parameters) all[parameter.name] = parameter.default_value;
-  if (params.is_object()) all.update(params);
-  const nlohmann::json parts = {trace->trace->content_hash, analysis, spec->version, all, filter.filter.text};
-  return hash_hex(parts.dump());
+  if (!trace || !trace->trace || !spec || !spec->stored) return {};
+  return key(*spec, trace->trace->content_hash, filter.filter.text);
 }
 
 std::string label_of(const WorkbenchState& state, ExpertRef expert) {
   const Source* trace = state.active(SourceKind::trace);
-  if (!trace || !trace->trace || expert.row >= trace->trace->rows().size()) {
-    return fmt::format("row {}·E{:02}", expert.row, expert.expert);
+  if (trace && trace->trace && expert.row < trace->trace->rows().size()) {
+    return expert_label(trace->trace->rows()[expert.row].layer, expert.expert);
   }
-  return expert_label(trace->trace->rows()[expert.row].layer, expert.expert);
+  const Source* checkpoint = state.active(SourceKind::checkpoint);
+  if (!trace && checkpoint && checkpoint->checkpoint) {
+    const std::vector<std::uint32_t> layers = expert_layers(checkpoint->checkpoint->spec());
+    if (expert.row < layers.size()) return expert_label(static_cast<int>(layers[expert.row]), expert.expert);
+  }
+  return fmt::format("row {}·E{:02}", expert.row, expert.expert);
 }
 
 Expected<nlohmann::json> run_parts(WorkbenchState& state, const nlohmann::json& arguments, TwoParts parts) {
@@ -298,6 +343,12 @@ Expected<nlohmann::json> run_parts(WorkbenchState& state, const nlohmann::json& 
 std::string needs_trace(const WorkbenchState& state) {
   const Source* trace = state.active(SourceKind::trace);
   return trace && trace->trace ? "" : "open a trace first";
+}
+
+std::string needs_experts(const WorkbenchState& state) {
+  const Source* checkpoint = state.active(SourceKind::checkpoint);
+  if (!state.active(SourceKind::trace) && checkpoint && checkpoint->checkpoint) return "";
+  return needs_trace(state);
 }
 
 void add_command(WorkbenchState& state, CommandSpec spec) {

@@ -22,6 +22,9 @@
 
 namespace moescope {
 
+// Stands for the trace of a generation under way where a source's id is asked for.
+inline constexpr std::int64_t live_source_id = -1;
+
 // A file or folder that was recognised and opened.
 struct Opened {
   SourceKind kind = SourceKind::trace;
@@ -48,6 +51,14 @@ struct WorkbenchState {
   // A new session in the settings folder, or in memory where there is none.
   [[nodiscard]] Expected<Session> make_unsaved_session();
 
+  // Shows the trace of a generation that is under way instead of the active one, until end_live() or until another is
+  // chosen. It is no source: nothing of it is stored.
+  void show_live(std::shared_ptr<const Trace> trace);
+  void end_live();
+
+  // The filter's text as the session has it, whether or not it fits what is shown.
+  [[nodiscard]] std::string stored_filter() const;
+
   [[nodiscard]] const Source* find_source(std::int64_t id) const;
   [[nodiscard]] const Source* active(SourceKind kind) const;
   [[nodiscard]] std::string key_of(const std::string& analysis, const nlohmann::json& params) const;
@@ -68,6 +79,8 @@ struct WorkbenchState {
   std::map<std::int64_t, nlohmann::json> source_items;  // as stored, to see what changed
   std::vector<Opened> just_opened;                      // taken over by reload() instead of opening again
   std::int64_t active_trace = 0, active_checkpoint = 0;
+  std::optional<Source> live;   // the trace of a generation under way, id live_source_id
+  bool live_dismissed = false;  // the user went back to another trace meanwhile
   AppliedFilter filter;
   FilterMemory filters{16};      // reload() looks here before it applies a filter
   nlohmann::json filter_inputs;  // trace and text that `filter` was made from
@@ -104,7 +117,10 @@ struct TwoParts {
 [[nodiscard]] Selection selection_from_json(const nlohmann::json& json);
 // True when the trace has what is selected.
 [[nodiscard]] bool selection_fits(const Selection& selection, const Trace& trace);
-// "L3·E04" of a router row of the active trace, "row 3·E04" without one.
+// The same for what is open: the active trace; without one the experts of the active checkpoint, whose rows are its
+// layers with experts.
+[[nodiscard]] bool selection_fits(const Selection& selection, const WorkbenchState& state);
+// "L3·E04" of a router row of the active trace (or checkpoint, without one), "row 3·E04" where there is none.
 [[nodiscard]] std::string label_of(const WorkbenchState& state, ExpertRef expert);
 
 // Decides by content what a path is, and opens it. `import` tells how a foreign trace is to be read.
@@ -128,6 +144,8 @@ struct TwoParts {
 
 // Why a command on the active trace cannot run; empty = it can.
 [[nodiscard]] std::string needs_trace(const WorkbenchState& state);
+// The same for one on experts, which a checkpoint without a trace has, too.
+[[nodiscard]] std::string needs_experts(const WorkbenchState& state);
 
 // One group of commands per file.
 void add_source_commands(WorkbenchState& state);

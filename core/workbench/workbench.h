@@ -119,7 +119,10 @@ class MOESCOPE_API Workbench {
   using ResultReady = std::function<void(const Expected<ResultPtr>&)>;
   void request_result(const std::string& slot, const std::string& analysis, const nlohmann::json& params,
                       ResultReady ready);
-  // The same, on the calling thread, for the CLI and tests.
+  // Analyses of checkpoints (core/analysis/weights) work on the active checkpoint; no filter applies to them.
+  // A Result that is there already, from memory or the session's cache; null where it must be computed.
+  [[nodiscard]] ResultPtr known_result(const std::string& analysis, const nlohmann::json& params);
+  // The same as request_result, on the calling thread, for the CLI and tests.
   [[nodiscard]] Expected<ResultPtr> compute_result(const std::string& analysis, const nlohmann::json& params);
 
   // Told after every change, on the main thread. Returns a handle; the callback lives until it is dropped.

@@ -30,6 +30,8 @@ FigureWidget::~FigureWidget() {
 void FigureWidget::set_builder(Builder builder) {
   builder_ = std::move(builder);
   message_head_.clear();
+  act_ = nullptr;
+  place_action();
   waiting_ = false;
   stale_ = true;
   if (fits_height_) rebuild();
@@ -45,13 +47,37 @@ void FigureWidget::set_message(const QString& head, const QString& advice) {
   waiting_ = false;
   stale_ = false;
   hover(-1, {});
+  act_ = nullptr;
+  place_action();
   if (fits_height_) setFixedHeight(48);
   update();
+}
+
+void FigureWidget::set_action(const QString& text, std::function<void()> act) {
+  act_ = std::move(act);
+  if (!action_) {
+    action_ = new QPushButton(this);
+    connect(action_, &QPushButton::clicked, this, [this] {
+      const auto chosen = act_;  // a copy: it may set another message
+      if (chosen) chosen();
+    });
+  }
+  action_->setText(text);
+  place_action();
+}
+
+// Below the message's two lines.
+void FigureWidget::place_action() {
+  if (!action_) return;
+  action_->setVisible(act_ != nullptr && !waiting_);
+  action_->adjustSize();
+  action_->move((width() - action_->width()) / 2, std::min(height() - action_->height() - 4, height() / 2 + 28));
 }
 
 void FigureWidget::set_waiting(bool waiting) {
   if (waiting_ == waiting) return;
   waiting_ = waiting;
+  place_action();
   update();
 }
 
@@ -116,6 +142,7 @@ void FigureWidget::paintEvent(QPaintEvent*) {
 }
 
 void FigureWidget::resizeEvent(QResizeEvent* event) {
+  place_action();
   if (!fits_height_ || event->size().width() != event->oldSize().width()) stale_ = true;
   if (fits_height_ && stale_)
     QMetaObject::invokeMethod(

@@ -5,6 +5,7 @@
 
 #include <QPixmap>
 #include <QPointer>
+#include <QPushButton>
 #include <QWidget>
 #include <functional>
 #include <memory>
@@ -28,6 +29,8 @@ class FigureWidget : public QWidget {
   void set_builder(Builder builder);
   // Shows a sentence in place of a figure: why there is none and what to do.
   void set_message(const QString& head, const QString& advice = {});
+  // Offers a button below the message, until there is a figure or another message.
+  void set_action(const QString& text, std::function<void()> act);
   // Keeps the last figure but shows that a newer one is being computed.
   void set_waiting(bool waiting);
   [[nodiscard]] bool waiting() const { return waiting_; }
@@ -61,6 +64,7 @@ class FigureWidget : public QWidget {
   void rebuild();
   void hover(int pick, QPoint global_at);
   void step(int dx, int dy);
+  void place_action();
 
   ViewContext& context_;
   Builder builder_;
@@ -68,6 +72,8 @@ class FigureWidget : public QWidget {
   QPixmap painted_;
   QString message_head_, message_advice_;
   std::function<bool(const Pick&, bool)> on_pick_;
+  QPushButton* action_ = nullptr;
+  std::function<void()> act_;
   QPointer<HoverTip> tip_;
   int hovered_ = -1;
   bool waiting_ = false, stale_ = false, fits_height_ = false;

@@ -2,6 +2,9 @@
 
 #include <QLocale>
 #include <algorithm>
+#include <vector>
+
+#include "core/analysis/weights/checkpoint_analysis.h"
 
 namespace moescope {
 
@@ -59,6 +62,24 @@ QString visible_token(const std::string& bytes) {
       c = QChar(0x2400 + c.unicode());
   }
   return text;
+}
+
+QString checkpoint_shape(const Checkpoint& checkpoint) {
+  const ModelSpec& spec = checkpoint.spec();
+  std::uint32_t experts = 0, k = 0;
+  for (const std::uint32_t l : expert_layers(spec)) {
+    experts = std::max(experts, spec.layers[l].experts);
+    k = std::max(k, spec.layers[l].k);
+  }
+  QString text = QStringLiteral("%1 · %2 layers").arg(QString::fromStdString(spec.name)).arg(spec.layers.size());
+  if (experts > 0) text += QStringLiteral(" × %1 experts, top-%2").arg(experts).arg(k);
+  return text;
+}
+
+QString expert_text(const Checkpoint& checkpoint, ExpertRef expert) {
+  const std::vector<std::uint32_t> layers = expert_layers(checkpoint.spec());
+  if (expert.row >= layers.size()) return QStringLiteral("row %1·E%2").arg(expert.row).arg(expert.expert);
+  return QString::fromStdString(expert_label(static_cast<int>(layers[expert.row]), expert.expert));
 }
 
 }  // namespace moescope

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/base/ids.h"
+#include "core/model/checkpoint.h"
 #include "core/trace/trace.h"
 
 namespace moescope {
@@ -18,6 +19,10 @@ namespace moescope {
 // "L3·E04" of a row of a trace; "row 3·E04" when the trace has no such row.
 [[nodiscard]] QString expert_text(const Trace& trace, ExpertRef expert);
 [[nodiscard]] QString row_text(const Trace& trace, std::uint32_t row);  // "L3"
+// "OLMoE · 16 layers × 64 experts, top-8"
+[[nodiscard]] QString checkpoint_shape(const Checkpoint& checkpoint);
+// "L3·E04" of a layer with experts of a checkpoint, as rows count where no trace is open.
+[[nodiscard]] QString expert_text(const Checkpoint& checkpoint, ExpertRef expert);
 // A token with its spaces as "·", line ends as "↵", tabs as "→"; other control characters as their picture.
 [[nodiscard]] QString visible_token(const std::string& bytes);
 

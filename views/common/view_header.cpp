@@ -11,8 +11,8 @@
 
 namespace moescope {
 
-ViewHeader::ViewHeader(ViewContext& context, View& view, QString help)
-    : QWidget(&view), context_(context), view_(view), help_(std::move(help)) {
+ViewHeader::ViewHeader(ViewContext& context, View& view, QString help, QWidget* parent)
+    : QWidget(parent ? parent : &view), context_(context), view_(view), help_(std::move(help)) {
   setObjectName(QStringLiteral("view_header"));
   setAttribute(Qt::WA_StyledBackground);
   setFixedHeight(40);
@@ -32,9 +32,14 @@ ViewHeader::ViewHeader(ViewContext& context, View& view, QString help)
   link->setCheckable(true);
   link->setChecked(true);
   connect(link, &QToolButton::toggled, this, [this](bool on) { view_.set_follows(on); });
+  syncs_.emplace_back([this, link] {
+    const QSignalBlocker blocker(link);
+    link->setChecked(view_.follows());
+  });
   row->addWidget(link);
   auto* copy = icon_button(QStringLiteral("copy"), tr("Copy image"), this);
   connect(copy, &QToolButton::clicked, this, [this] {
+    if (copy_table_) return copy_table_();
     if (FigureWidget* figure = view_.main_figure()) copy_figure_image(*figure);
   });
   row->addWidget(copy);
@@ -105,7 +110,18 @@ void ViewHeader::show_help() {
   popup.exec(mapToGlobal(QPoint(width() - 360, height())));
 }
 
+void ViewHeader::set_table_actions(std::function<void()> copy, std::function<void(QMenu&)> fill) {
+  copy_table_ = std::move(copy);
+  fill_table_ = std::move(fill);
+}
+
 void ViewHeader::show_menu() {
+  if (fill_table_) {
+    QMenu menu(this);
+    fill_table_(menu);
+    menu.exec(mapToGlobal(QPoint(width() - 220, height())));
+    return;
+  }
   FigureWidget* figure = view_.main_figure();
   if (!figure) return;
   QMenu menu(this);

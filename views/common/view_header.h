@@ -4,6 +4,7 @@
 
 #include <QHBoxLayout>
 #include <QLabel>
+#include <QMenu>
 #include <vector>
 
 #include "views/common/controls.h"
@@ -13,8 +14,9 @@ namespace moescope {
 
 class ViewHeader : public QWidget {
  public:
-  // `help` is shown by the question mark: what the view shows and how to read it.
-  ViewHeader(ViewContext& context, View& view, QString help);
+  // `help` is shown by the question mark: what the view shows and how to read it. `parent` is the view where none is
+  // given.
+  ViewHeader(ViewContext& context, View& view, QString help, QWidget* parent = nullptr);
 
   // Controls that show and set the option; `fallback` is the value while it was never set.
   Segmented* add_segmented(const QString& label, const std::string& option, std::vector<Choice> choices,
@@ -22,6 +24,8 @@ class ViewHeader : public QWidget {
   ChoiceBox* add_choice(const QString& label, const std::string& option, const std::vector<Choice>& choices,
                         const nlohmann::json& fallback);
   void add_label(const QString& text);
+  // What copy and save do in a view that shows a table instead of a figure: copying, and the entries of the menu.
+  void set_table_actions(std::function<void()> copy, std::function<void(QMenu&)> fill);
   // "n = 2,136 tokens × 2 slots"
   void set_n(const QString& text);
   // Shows the options' values in the controls.
@@ -37,6 +41,8 @@ class ViewHeader : public QWidget {
   QHBoxLayout* left_ = nullptr;
   QLabel* n_ = nullptr;
   std::vector<std::function<void()>> syncs_;
+  std::function<void()> copy_table_;
+  std::function<void(QMenu&)> fill_table_;
 };
 
 }  // namespace moescope

@@ -19,6 +19,18 @@ std::vector<Breadcrumb::Chip> Breadcrumb::chips() const {
   std::vector<Chip> chips;
   const Workbench& bench = context_.workbench;
   const Source* source = bench.active_trace();
+  if (!source && bench.active_checkpoint() && bench.active_checkpoint()->checkpoint) {
+    const Source& model = *bench.active_checkpoint();
+    chips.push_back(
+        {QString::fromStdString(model.name), QString::fromStdString(model.path.string()), Look::plain, {}, {}});
+    for (const ExpertRef& expert : bench.selection().experts)
+      chips.push_back({expert_text(*model.checkpoint, expert),
+                       tr("Click to clear the selection"),
+                       Look::accent,
+                       "select.clear",
+                       {}});
+    return chips;
+  }
   if (!source || !source->trace) return chips;
   const Trace& trace = *source->trace;
   chips.push_back(

@@ -78,7 +78,8 @@ void Inspector::showEvent(QShowEvent* event) {
 }
 
 void Inspector::refresh(Changes changes) {
-  if (has(changes, Change::selection) || has(changes, Change::filter) || has(changes, Change::active_trace))
+  if (has(changes, Change::selection) || has(changes, Change::filter) || has(changes, Change::active_trace) ||
+      has(changes, Change::sources))
     stale_ = true;
   if (stale_ && isVisible()) rebuild();
 }
@@ -162,7 +163,10 @@ void Inspector::rebuild() {
   chip_->setStyleSheet(QStringLiteral("QLabel#chip { background: %1; color: %2; border-radius: 3px; }")
                            .arg(color(ColorRole::accent).name(), color(ColorRole::text_on_accent).name()));
   chip_->setVisible(!selection.empty());
-  if (!trace) {
+  const Source* model = context_.workbench.active_checkpoint();
+  if (!trace && model && model->checkpoint) {
+    show_checkpoint(*model->checkpoint, selection);
+  } else if (!trace) {
     name_->setText(tr("Nothing open"));
     set_fields({});
   } else if (!selection.experts.empty()) {
@@ -180,6 +184,18 @@ void Inspector::rebuild() {
 void Inspector::show_trace(const Trace& trace) {
   name_->setText(tr("About this trace"));
   set_fields(trace_fields(trace));
+}
+
+void Inspector::show_checkpoint(const Checkpoint& checkpoint, const Selection& selection) {
+  if (selection.experts.empty()) {
+    name_->setText(tr("About this checkpoint"));
+    set_fields(checkpoint_fields(checkpoint));
+    return;
+  }
+  const ExpertRef expert = selection.experts.back();
+  chip_->setText(expert_text(checkpoint, expert));
+  name_->setText(tr("expert %1").arg(expert.expert));
+  set_fields(expert_fields(checkpoint, expert));
 }
 
 void Inspector::show_expert(const Trace& trace, ExpertRef expert) {

@@ -34,6 +34,7 @@ class Inspector : public QScrollArea {
   void set_fields(const std::vector<std::pair<QString, QString>>& fields);
   void rebuild();
   void show_trace(const Trace& trace);
+  void show_checkpoint(const Checkpoint& checkpoint, const Selection& selection);
   void show_expert(const Trace& trace, ExpertRef expert);
   void show_token(const Trace& trace, std::uint64_t token);
   // Asks for a Result and draws it into a section once it is there.

@@ -2,6 +2,7 @@
 
 #include <QObject>
 
+#include "core/analysis/weights/checkpoint_analysis.h"
 #include "views/common/text.h"
 
 namespace moescope {
@@ -58,6 +59,35 @@ InspectorFields token_fields(const Trace& trace, std::uint64_t token) {
     }
   }
   return fields;
+}
+
+InspectorFields checkpoint_fields(const Checkpoint& checkpoint) {
+  const ModelSpec& spec = checkpoint.spec();
+  const std::vector<std::uint32_t> layers = expert_layers(spec);
+  InspectorFields fields = {{QObject::tr("Model"), QString::fromStdString(spec.name)},
+                            {QObject::tr("Family"), QString::fromStdString(spec.family)},
+                            {QObject::tr("Layers"), checkpoint_shape(checkpoint).section(QStringLiteral(" · "), -1)},
+                            {QObject::tr("Parameters"),
+                             QObject::tr("%1, %2 per token")
+                                 .arg(short_count(spec.parameters_total()), short_count(spec.parameters_active()))},
+                            {QObject::tr("Files"), byte_text(checkpoint.total_bytes())}};
+  if (!layers.empty())
+    fields.emplace_back(QObject::tr("Router"), QString::fromStdString(router_rule_words(
+                                                   spec.layers[layers.front()].rule, spec.layers[layers.front()].k)));
+  return fields;
+}
+
+InspectorFields expert_fields(const Checkpoint& checkpoint, ExpertRef expert) {
+  const ModelSpec& spec = checkpoint.spec();
+  const std::vector<std::uint32_t> layers = expert_layers(spec);
+  if (expert.row >= layers.size()) return {};
+  const LayerSpec& layer = spec.layers[layers[expert.row]];
+  const std::uint64_t parameters = std::uint64_t{3} * spec.hidden * layer.intermediate;
+  return {{QObject::tr("Layer"),
+           QObject::tr("%1, %2 experts, %3 per token").arg(layers[expert.row]).arg(layer.experts).arg(layer.k)},
+          {QObject::tr("Width"), QObject::tr("%1 of hidden %2").arg(layer.intermediate).arg(spec.hidden)},
+          {QObject::tr("Parameters"), count_text(parameters)},
+          {QObject::tr("Routing"), QObject::tr("not known: run a prompt or open a trace")}};
 }
 
 }  // namespace moescope

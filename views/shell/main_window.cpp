@@ -255,6 +255,23 @@ void MainWindow::show_page() {
   apply_docks();
 }
 
+// A checkpoint without a trace has only its weights to show; the trace that comes next brings the former view back.
+void MainWindow::show_what_is_there() {
+  const Source* model = context_.workbench.active_checkpoint();
+  const bool trace = context_.workbench.active_trace() != nullptr;
+  const std::int64_t lone = !trace && model ? model->id : 0;
+  if (lone == lone_checkpoint_) return;
+  lone_checkpoint_ = lone;
+  const QString weights = QStringLiteral("weights");
+  if (lone != 0 && current_view() != weights) {
+    view_before_weights_ = current_view();
+    show_view(weights);
+  } else if (trace && !view_before_weights_.isEmpty()) {
+    if (current_view() == weights) show_view(view_before_weights_);
+    view_before_weights_.clear();
+  }
+}
+
 void MainWindow::apply_docks() {
   const bool work = pages_->currentIndex() == 1;
   const int i = tabs_->currentIndex();
@@ -285,6 +302,8 @@ void MainWindow::changed(Changes changes) {
   const Workbench& bench = context_.workbench;
   if (has(changes, Change::options)) apply_theme_option();
   if (palette_->isVisible() && (changes & ~static_cast<Changes>(Change::jobs)) != 0) palette_->hide();
+  if (has(changes, Change::sources) || has(changes, Change::session) || has(changes, Change::active_trace))
+    show_what_is_there();
   if (has(changes, Change::sources) || has(changes, Change::session) || has(changes, Change::undo)) {
     if (!has(changes, Change::undo) || has(changes, Change::sources)) show_page();
     const auto path = bench.session_path();

@@ -64,6 +64,7 @@ class MainWindow : public QMainWindow {
   void build_docks();
   void changed(Changes changes);
   void show_page();
+  void show_what_is_there();
   void apply_docks();
   void apply_theme_option();
   void save_layout() const;
@@ -80,6 +81,8 @@ class MainWindow : public QMainWindow {
   QStackedWidget *pages_ = nullptr, *bodies_ = nullptr;
   QTabBar* tabs_ = nullptr;
   QLabel* session_name_ = nullptr;
+  std::int64_t lone_checkpoint_ = 0;  // the active checkpoint while there is no trace
+  QString view_before_weights_;       // the view that the window left for a lone checkpoint's weights
   Breadcrumb* breadcrumb_ = nullptr;
   ErrorBar* error_bar_ = nullptr;
   Inspector* inspector_ = nullptr;

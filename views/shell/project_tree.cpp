@@ -90,6 +90,7 @@ void ProjectTree::refresh() {
     item->setData(0, id_role, static_cast<qlonglong>(source.id));
     item->setData(0, missing_role, missing);
     QString tip = QString::fromStdString(source.path.string());
+    if (!is_trace && !missing) tip += tr("\nClick shows its weights");
     if (missing) {
       item->setForeground(0, color(ColorRole::text_3));
       tip += QLatin1Char('\n') + QString::fromStdString(source.error->text());
@@ -101,15 +102,22 @@ void ProjectTree::refresh() {
     item->setToolTip(0, tip);
     if (active && active->id == source.id) item->setFont(0, ui_font(13, 600)), setCurrentItem(item);
   }
-  if (active) {
-    const QString n = count_text(bench.filter().mask.all() && active->trace ? active->trace->token_count()
-                                                                            : bench.filter().mask.selected);
-    for (const auto& [name, title] : views_) {
-      QTreeWidgetItem* item = entry(results, name, title, n);
-      item->setData(0, kind_role, QStringLiteral("view"));
-      item->setData(0, id_role, name);
-      if (name == current_view_) setCurrentItem(item);
-    }
+  if (active && active->id < 0) {  // what is being generated is no source yet
+    QTreeWidgetItem* item = entry(traces, QStringLiteral("run"), QString::fromStdString(active->name), tr("running"));
+    item->setFont(0, ui_font(13, 600));
+    setCurrentItem(item);
+  }
+  const Source* checkpoint = bench.active_checkpoint();
+  const QString n = !active ? QString()
+                            : count_text(bench.filter().mask.all() && active->trace ? active->trace->token_count()
+                                                                                    : bench.filter().mask.selected);
+  for (const auto& [name, title] : views_) {
+    const bool of_weights = name == QLatin1String("weights");  // the view on the checkpoint; the others are on traces
+    if (!(of_weights ? checkpoint : active)) continue;
+    QTreeWidgetItem* item = entry(results, name, title, of_weights ? byte_text(checkpoint->bytes) : n);
+    item->setData(0, kind_role, QStringLiteral("view"));
+    item->setData(0, id_role, name);
+    if (name == current_view_) setCurrentItem(item);
   }
   for (const Annotation& note : bench.annotations()) {
     QTreeWidgetItem* item =
@@ -137,8 +145,15 @@ void ProjectTree::activate(QTreeWidgetItem* item) {
   if (kind == QLatin1String("view") && show_view_) return show_view_(item->data(0, id_role).toString());
   const std::int64_t id = item->data(0, id_role).toLongLong();
   if (kind == QLatin1String("note") && show_note_) return show_note_(id);
-  if (kind == QLatin1String("trace") && !item->data(0, missing_role).toBool())
-    context_.run("trace.activate", {{"id", id}});
+  if (item->data(0, missing_role).toBool()) return;
+  if (kind == QLatin1String("trace")) context_.run("trace.activate", {{"id", id}});
+  if (kind == QLatin1String("source")) show_checkpoint(id);
+}
+
+void ProjectTree::show_checkpoint(std::int64_t id) {
+  const Source* active = context_.workbench.active_checkpoint();
+  if (!active || active->id != id) context_.run("checkpoint.activate", {{"id", id}});
+  if (show_view_) show_view_(QStringLiteral("weights"));
 }
 
 void ProjectTree::contextMenuEvent(QContextMenuEvent* event) {
@@ -150,6 +165,12 @@ void ProjectTree::contextMenuEvent(QContextMenuEvent* event) {
   QMenu menu(this);
   if (kind == QLatin1String("trace") && !missing)
     menu.addAction(tr("Show"), [this, id] { context_.run("trace.activate", {{"id", id}}); });
+  if (kind == QLatin1String("source") && !missing) {
+    menu.addAction(tr("Show its weights"), [this, id] { show_checkpoint(id); });
+    menu.addAction(icon(QStringLiteral("run")), tr("Run prompts on it"), [this, id] {
+      context_.run("checkpoint.activate", {{"id", id}});
+    });
+  }
   if (kind == QLatin1String("trace") || kind == QLatin1String("source")) {
     if (missing)
       menu.addAction(icon(QStringLiteral("locate")), tr("Locate…"), [this, id] {

@@ -28,6 +28,7 @@ class ProjectTree : public QTreeWidget {
   QTreeWidgetItem* section(const QString& title);
   QTreeWidgetItem* entry(QTreeWidgetItem* parent, const QString& icon_name, const QString& name, const QString& remark);
   void activate(QTreeWidgetItem* item);
+  void show_checkpoint(std::int64_t id);
   ViewContext& context_;
   std::vector<std::pair<QString, QString>> views_;
   QString current_view_;

@@ -16,7 +16,13 @@ PromptPanel::PromptPanel(ViewContext& context, QWidget* parent)
       preview_(new QPlainTextEdit(this)),
       format_(new ChoiceBox(this)),
       about_(new QLabel(this)),
-      run_(new QPushButton(tr("Run"), this)) {
+      run_(new QPushButton(tr("Run"), this)),
+      generate_(new QPushButton(tr("Generate"), this)),
+      tokens_(new QSpinBox(this)),
+      seed_(new QSpinBox(this)),
+      temperature_(new QDoubleSpinBox(this)),
+      top_p_(new QDoubleSpinBox(this)),
+      stop_(new QCheckBox(tr("Stop at the end of the text"), this)) {
   setObjectName(QStringLiteral("prompt"));
   setAttribute(Qt::WA_StyledBackground);
   auto* grid = new QGridLayout(this);
@@ -66,16 +72,61 @@ PromptPanel::PromptPanel(ViewContext& context, QWidget* parent)
   grid->addWidget(preview_, 1, 1);
   auto* bottom = new QHBoxLayout;
   bottom->addWidget(run_);
-  bottom->addSpacing(8);
   bottom->addWidget(about_, 1);
+  bottom->addLayout(make_generate_row());
   grid->addLayout(bottom, 2, 0, 1, 2);
   grid->setColumnStretch(0, 1);
   grid->setColumnStretch(1, 1);
 
   connect(edit_, &QPlainTextEdit::textChanged, this, [this] { refresh(); });
   connect(run_, &QPushButton::clicked, this, [this] { run(); });
+  connect(generate_, &QPushButton::clicked, this, [this] { generate(); });
+  connect(temperature_, &QDoubleSpinBox::valueChanged, this, [this](double value) {
+    top_p_->setEnabled(value > 0);
+    seed_->setEnabled(value > 0);
+  });
   connect(close, &QToolButton::clicked, this, &QWidget::hide);
   hide();
+}
+
+QHBoxLayout* PromptPanel::make_generate_row() {
+  auto* row = new QHBoxLayout;
+  row->setSpacing(6);
+  const auto field = [&](const QString& text, QAbstractSpinBox* box, int wide, const QString& tip) {
+    auto* label = new QLabel(text, this);
+    label->setFont(ui_font(12));
+    box->setFont(mono_font(12));
+    box->setFixedWidth(wide);
+    box->setButtonSymbols(QAbstractSpinBox::NoButtons);
+    box->setToolTip(tip);
+    box->setAccessibleName(text);
+    row->addWidget(label);
+    row->addWidget(box);
+    row->addSpacing(6);
+  };
+  tokens_->setRange(1, 100'000);
+  tokens_->setValue(64);
+  temperature_->setRange(0, 10);
+  temperature_->setSingleStep(0.1);
+  temperature_->setDecimals(2);
+  top_p_->setRange(0.01, 1);
+  top_p_->setSingleStep(0.05);
+  top_p_->setDecimals(2);
+  top_p_->setValue(1);
+  seed_->setRange(0, 1'000'000'000);
+  seed_->setValue(1);
+  stop_->setChecked(true);
+  stop_->setFont(ui_font(12));
+  for (QWidget* box : {static_cast<QWidget*>(top_p_), static_cast<QWidget*>(seed_)}) box->setEnabled(false);
+  field(tr("Tokens"), tokens_, 66, tr("Most tokens to generate"));
+  field(tr("Temperature"), temperature_, 52, tr("0 = always the most likely token"));
+  field(tr("Top-p"), top_p_, 52, tr("Draw among the most likely tokens that together have this probability"));
+  field(tr("Seed"), seed_, 66, tr("The same seed draws the same tokens"));
+  row->addWidget(stop_);
+  row->addSpacing(10);
+  generate_->setToolTip(tr("Continue the text; its tokens and their routes appear while it runs"));
+  row->addWidget(generate_);
+  return row;
 }
 
 void PromptPanel::open() {
@@ -93,9 +144,11 @@ void PromptPanel::refresh() {
   if (!source || !source->checkpoint) {
     about_->setText(tr("Open a checkpoint to run a prompt on."));
     run_->setEnabled(false);
+    generate_->setEnabled(false);
     return;
   }
   run_->setEnabled(!given.empty());
+  generate_->setEnabled(!given.empty());
   QString about = tr("Runs on %1").arg(QString::fromStdString(source->name));
   if (const Tokenizer* tokenizer = source->checkpoint->tokenizer(); tokenizer && !given.empty()) {
     if (const auto encoded = tokenizer->encode(given, find_chat_format(format)->tokenizer_template))
@@ -108,6 +161,18 @@ void PromptPanel::run() {
   const std::string text = edit_->toPlainText().toStdString();
   if (text.empty()) return;
   context_.run("run.prompt", {{"text", text}, {"format", format_->value()}});
+}
+
+void PromptPanel::generate() {
+  const std::string text = edit_->toPlainText().toStdString();
+  if (text.empty()) return;
+  context_.run("run.generate", {{"text", text},
+                                {"format", format_->value()},
+                                {"max_tokens", tokens_->value()},
+                                {"temperature", temperature_->value()},
+                                {"top_p", top_p_->value()},
+                                {"seed", seed_->value()},
+                                {"keep_going", !stop_->isChecked()}});
 }
 
 bool PromptPanel::eventFilter(QObject* object, QEvent* event) {

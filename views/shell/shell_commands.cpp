@@ -116,6 +116,7 @@ void add_shell_commands(MainWindow& window, CommandRunner& runner) {
             [&window] { window.close(); }));
 
   runner.set_opener("run.prompt", [&window] { window.prompt().open(); });
+  runner.set_opener("run.generate", [&window] { window.prompt().open(); });
   runner.set_opener("report.export", [&window] { show_report_dialog(window.context(), window); });
   runner.set_opener("filter.set", [&window] { window.query().focus(); });
   runner.set_opener("note.add", [&window] { add_note(window.context(), window); });

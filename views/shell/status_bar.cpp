@@ -86,11 +86,13 @@ void StatusBar::refresh() {
     percent_->setText(numbers);
   } else {
     fraction_ = -1;
-    const Source* trace = bench.active_trace();
-    text_->setText(trace ? tr("Ready") : tr("Nothing open"));
+    text_->setText(bench.sources().empty() ? tr("Nothing open") : tr("Ready"));
   }
   const Trace* trace = context_.trace();
-  model_->setText(trace ? trace_shape(*trace) : QString());
+  const Source* model = bench.active_checkpoint();
+  model_->setText(trace                        ? trace_shape(*trace)
+                  : model && model->checkpoint ? checkpoint_shape(*model->checkpoint)
+                                               : QString());
   type_->setText(trace ? QString::fromStdString(trace->info->compute_type) : QString());
   type_->setVisible(!type_->text().isEmpty());
   memory_->setText(byte_text(resident_bytes()));

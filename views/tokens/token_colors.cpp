@@ -50,6 +50,15 @@ std::string token_tag(const Trace& trace, std::uint64_t token, const std::string
   return static_cast<std::size_t>(code) < names.size() ? names[static_cast<std::size_t>(code)] : std::string();
 }
 
+std::string token_section(const Trace& trace, std::uint64_t token) {
+  std::string domain = token_tag(trace, token, "domain");
+  const Trace::Place place = trace.locate(token);
+  if (!domain.empty() || !place.segment || place.segment->phases.empty()) return domain;
+  const auto phases = place.segment->phases.values;
+  if (phases.back() != 1) return {};  // nothing was generated after it
+  return phases[place.token] == 1 ? "generated" : "prompt";
+}
+
 bool token_uses(const Trace& trace, std::uint64_t token, ExpertRef expert) {
   const Trace::Place place = trace.locate(token);
   if (!place.segment || !place.segment->has_ids() || expert.row >= place.segment->rows) return false;

@@ -27,6 +27,9 @@ struct TokenColoring {
 [[nodiscard]] double token_loss(const Trace& trace, std::uint64_t token);
 // Name of the token's value of a tag; empty when it has none.
 [[nodiscard]] std::string token_tag(const Trace& trace, std::uint64_t token, const std::string& tag);
+// The part of the text that a token belongs to: its domain; without domains "prompt" or "generated" in a trace of a
+// generation; else empty.
+[[nodiscard]] std::string token_section(const Trace& trace, std::uint64_t token);
 // True when one of the token's experts at the row is this one.
 [[nodiscard]] bool token_uses(const Trace& trace, std::uint64_t token, ExpertRef expert);
 // Distance between the last chosen and the first not chosen router logit; NaN without logits.

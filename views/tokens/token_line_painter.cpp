@@ -74,6 +74,12 @@ void paint_token_line(QPainter& painter, const TokenLook& look, const TokenLine&
     painter.drawText(QRectF(look.gutter - 58, y, 46, 24), Qt::AlignVCenter | Qt::AlignRight,
                      QString::number(line.number));
   }
+  if (line.starts_generated && !line.starts_sequence) {
+    painter.setFont(ui_font(11));
+    painter.setPen(color(ColorRole::accent));
+    painter.drawText(QRectF(8, y, look.gutter - 62, 24), Qt::AlignVCenter | Qt::AlignRight, QObject::tr("generated"));
+    painter.fillRect(QRectF(look.gutter, y - 2, look.width, 1), color(ColorRole::grid));
+  }
   if (line.starts_sequence) {
     painter.setFont(ui_font(11));
     painter.setPen(color(ColorRole::text_2));

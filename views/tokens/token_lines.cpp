@@ -58,9 +58,16 @@ std::uint64_t TokenLines::sequence_end(std::uint64_t first, std::int32_t& id) co
   return first + n;
 }
 
+// Whether generation (phase decode) begins with this token, after a prompt.
+bool TokenLines::begins_generated(std::uint64_t token) const {
+  const Trace::Place place = trace_->locate(token);
+  if (!place.segment || place.token == 0 || place.segment->phases.empty()) return false;
+  return place.segment->phases[place.token] == 1 && place.segment->phases[place.token - 1] == 0;
+}
+
 void TokenLines::begin_line(std::uint64_t token, bool numbered) {
   if (numbered) ++number_;
-  lines_.push_back({token, 0, sequence_, numbered ? number_ : 0, sequence_starts_});
+  lines_.push_back({token, 0, sequence_, numbered ? number_ : 0, sequence_starts_, false});
   sequence_starts_ = false;
   cells_ = 0;
 }
@@ -93,11 +100,14 @@ bool TokenLines::advance(std::size_t tokens) {
       }
       new_line_ = sequence_starts_ = true;
     }
+    const bool generated = begins_generated(next_);
+    if (generated) new_line_ = true;
     const std::string bytes = trace_->token_text(next_);
     const int cells = token_cells(bytes);
     const bool starts_word = bytes.empty() || bytes[0] == ' ' || bytes[0] == '\t' || bytes[0] == '\n';
     if (new_line_) {
       begin_line(next_, true);
+      lines_.back().starts_generated = generated;
     } else if (cells_ + cells > cells_per_line_) {
       wrap(starts_word, cells);
     }

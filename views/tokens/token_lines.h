@@ -22,6 +22,7 @@ struct TokenLine {
   std::int32_t sequence = -1;  // id, where the trace has one
   std::uint32_t number = 0;    // of the text line within the whole, from 1; 0 = the text line goes on from above
   bool starts_sequence = false;
+  bool starts_generated = false;  // its first token is the first one that the model generated
 };
 
 class TokenLines {
@@ -38,6 +39,7 @@ class TokenLines {
 
  private:
   [[nodiscard]] std::uint64_t sequence_end(std::uint64_t first, std::int32_t& id) const;
+  [[nodiscard]] bool begins_generated(std::uint64_t token) const;
   void wrap(bool at_word, int cells);
   void begin_line(std::uint64_t token, bool numbered);
 

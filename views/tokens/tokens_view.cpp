@@ -90,6 +90,8 @@ class TokensView : public View {
     if ((changes & data_changes) != 0) {
       const AppliedFilter& filter = workbench().filter();
       flow_->set_trace(source->trace, filter);
+      // What is being generated grows at its end.
+      if (source->id < 0 && trace->token_count() > 0) flow_->scroll_to(trace->token_count() - 1);
       header_->set_n(
           tr("n = %1 tokens").arg(count_text(filter.mask.all() ? trace->token_count() : filter.mask.selected)));
       window_first_ = filter.mask.all() ? 0 : first_token_kept(filter.mask);
@@ -226,7 +228,7 @@ class TokensView : public View {
     const std::uint64_t end = std::min<std::uint64_t>(window_first_ + overview_tokens, trace->token_count());
     std::string last;
     for (std::uint64_t t = window_first_; t < end; ++t) {
-      const std::string tag = token_tag(*trace, t, "domain");
+      const std::string tag = token_section(*trace, t);
       if (tag != last && !tag.empty()) options.sections.emplace_back(t - window_first_, tag);
       last = tag;
     }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/analysis/analysis.h"
 #include "core/analysis/result.h"
@@ -37,5 +38,13 @@ struct CheckpointAnalysisSpec {
                                                                     const Checkpoint& checkpoint,
                                                                     const nlohmann::json& params,
                                                                     const WorkContext& work = {});
+
+// The layers that have experts, ascending: the rows of `expert_norms` and of a trace of the model.
+[[nodiscard]] MOESCOPE_API std::vector<std::uint32_t> expert_layers(const ModelSpec& spec);
+
+// Seconds that an analysis takes on this machine, roughly, so that long ones can be offered instead of begun: bytes to
+// read and products to make, at cautious rates. `params` as for a run; unknown names and layers give 0.
+[[nodiscard]] MOESCOPE_API double estimated_seconds(const std::string& name, const Checkpoint& checkpoint,
+                                                    const nlohmann::json& params);
 
 }  // namespace moescope

@@ -41,6 +41,7 @@ class ArithmeticEngine : public Engine {
   Expected<RunSummary> run(const RunRequest& request, const WorkContext& work) override {
     last = request;
     if (die) return fail(ErrorKind::module, "the engine worker died", "signal 9", "Run it again");
+    if (request.generate && !request.generate->live_trace.empty()) show_growing(request, work);
     while (endless && !work.cancelled()) sleep_milliseconds(1);
     if (work.cancelled()) return fail(ErrorKind::cancelled, "stopped");
     std::size_t tokens = 0;
@@ -53,6 +54,17 @@ class ArithmeticEngine : public Engine {
   }
   RunRequest last;
   std::atomic<bool> die{false}, endless{false};
+
+ private:
+  // Three live traces of 1, 2 and 3 more tokens than the prompt has.
+  static void show_growing(const RunRequest& request, const WorkContext& work) {
+    const std::size_t prompt = request.sequences.front().ids.size();
+    for (std::size_t more = 1; more <= 3 && !work.cancelled(); ++more) {
+      write_small_trace(request.generate->live_trace, prompt + more, 1);
+      work.report("Generating", 0.1 * static_cast<double>(more));
+      sleep_milliseconds(20);  // file times differ
+    }
+  }
 };
 
 class WorkbenchTest : public testing::Test {

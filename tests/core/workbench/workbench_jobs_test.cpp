@@ -263,6 +263,97 @@ TEST_F(RunTest, ACancelledRunChangesNothing) {
   EXPECT_FALSE(run("job.cancel", {{"id", job}}));
 }
 
+TEST_F(RunTest, AGenerationIsShownWhileItRunsAndIsASourceAtTheEnd) {
+  must("source.open", {{"path", trace_file.string()}});
+  must("source.open", {{"path", (folder / "model").string()}});
+  must("filter.set", {{"text", "domain == \"code\""}});
+  std::vector<std::size_t> seen;
+  const auto listener = workbench->listen([&](Changes changes) {
+    const Source* shown = workbench->active_trace();
+    if ((changes & static_cast<Changes>(Change::active_trace)) != 0 && shown->id < 0)
+      seen.push_back(shown->trace->token_count());
+  });
+  must("run.generate", {{"text", "Hello, wide world"},
+                        {"max_tokens", 5},
+                        {"temperature", 0.7},
+                        {"top_p", 0.9},
+                        {"seed", 3},
+                        {"keep_going", true}});
+  workbench->wait_for_jobs();
+  EXPECT_FALSE(workbench->last_error()) << workbench->last_error()->text();
+  const GenerateOptions& asked = *engine->last.generate;
+  EXPECT_EQ(asked.max_tokens, 5U);
+  EXPECT_DOUBLE_EQ(asked.temperature, 0.7);
+  EXPECT_DOUBLE_EQ(asked.top_p, 0.9);
+  EXPECT_EQ(asked.seed, 3U);
+  EXPECT_TRUE(asked.stop.empty());
+  const std::size_t prompt = engine->last.sequences.front().ids.size();
+  EXPECT_EQ(seen, (std::vector<std::size_t>{prompt + 1, prompt + 2, prompt + 3}));
+  ASSERT_NE(workbench->active_trace(), nullptr);
+  EXPECT_GT(workbench->active_trace()->id, 0) << "the whole trace is a source";
+  EXPECT_EQ(workbench->sources().size(), 3U);
+  EXPECT_FALSE(std::filesystem::exists(asked.live_trace));
+  EXPECT_EQ(workbench->prompts().at(0).text, "Hello, wide world");
+  EXPECT_EQ(run("run.generate", {{"text", "a"}, {"temperature", -1}}).error().kind, ErrorKind::usage);
+  EXPECT_EQ(run("run.generate", {{"text", "a"}, {"max_tokens", 0}}).error().kind, ErrorKind::usage);
+}
+
+TEST_F(RunTest, AfterACancelledGenerationTheFormerTraceIsShown) {
+  must("source.open", {{"path", trace_file.string()}});
+  must("source.open", {{"path", (folder / "model").string()}});
+  const std::int64_t before = workbench->active_trace()->id;
+  engine->endless = true;
+  const auto job = must("run.generate", {{"text", "Hello"}})["job"];
+  std::optional<std::int64_t> live;
+  const auto listener = workbench->listen([&](Changes) {
+    const Source* shown = workbench->active_trace();
+    if (live || !shown || shown->id > 0) return;
+    live = shown->id;
+    must("select.expert", {{"row", 1}, {"expert", 2}});
+    must("job.cancel", {{"id", job}});
+  });
+  workbench->wait_for_jobs();
+  EXPECT_TRUE(live) << "it was shown";
+  EXPECT_FALSE(workbench->last_error());
+  EXPECT_EQ(workbench->active_trace()->id, before);
+  EXPECT_EQ(workbench->sources().size(), 2U);
+  EXPECT_EQ(workbench->selection().experts, (std::vector<ExpertRef>{{1, 2}}));
+}
+
+TEST_F(RunTest, AWorkerThatDiesWhileGeneratingIsAnError) {
+  must("source.open", {{"path", (folder / "model").string()}});
+  engine->die = true;
+  must("run.generate", {{"text", "Hello"}});
+  workbench->wait_for_jobs();
+  ASSERT_TRUE(workbench->last_error());
+  EXPECT_EQ(workbench->last_error()->kind, ErrorKind::module);
+  EXPECT_EQ(workbench->active_trace(), nullptr);
+}
+
+TEST_F(RunTest, ACheckpointWithoutATraceHasResultsAndExpertsToSelect) {
+  must("source.open", {{"path", (folder / "model").string()}});
+  ResultPtr card;
+  workbench->request_result("card", "model_card", {}, [&](const Expected<ResultPtr>& result) {
+    ASSERT_TRUE(result) << result.error().text();
+    card = *result;
+  });
+  workbench->wait_for_jobs();
+  ASSERT_TRUE(card);
+  EXPECT_EQ(workbench->known_result("model_card", {}), card);
+  EXPECT_EQ(workbench->known_result("expert_norms", {}), nullptr);
+  EXPECT_THAT(card->provenance.command_line, HasSubstr("--analysis model_card"));
+  must("select.expert", {{"row", 0}, {"expert", 1}});
+  EXPECT_EQ(workbench->next_undo(), "select L0·E01");
+  EXPECT_FALSE(run("select.expert", {{"row", 1}, {"expert", 0}})) << "the model has one layer";
+  EXPECT_FALSE(run("select.token", {{"token", 0}}));
+  must("result.export", {{"analysis", "expert_norms"}, {"path", (folder / "norms.csv").string()}});
+  workbench->wait_for_jobs();
+  EXPECT_GT(std::filesystem::file_size(folder / "norms.csv"), 40U);
+  must("source.remove", {{"id", workbench->active_checkpoint()->id}});
+  EXPECT_TRUE(workbench->selection().empty());
+  EXPECT_EQ(workbench->compute_result("model_card", {}).error().kind, ErrorKind::usage);
+}
+
 TEST_F(RunTest, ACaptureCutsTextAndKeepsTags) {
   must("source.open", {{"path", (folder / "model").string()}});
   write(folder / "text.jsonl",
