@@ -35,7 +35,7 @@ void append_text(const Checkpoint& checkpoint, std::span<const std::int32_t> ids
 }  // namespace
 
 Expected<Generation> generate_tokens(const RunRequest& request, const RunPlan& plan, const Checkpoint& checkpoint,
-                                     Weights& weights, const WorkContext& work) {
+                                     Weights& weights, const GenerationSoFar& so_far, const WorkContext& work) {
   const GenerateOptions& options = *request.generate;
   const ModelSpec& spec = checkpoint.spec();
   Generation out;
@@ -51,6 +51,15 @@ Expected<Generation> generate_tokens(const RunRequest& request, const RunPlan& p
     auto logits = run_tokens(request, plan, s, sequence.ids, cache, spec, weights, log, work);
     if (!logits) return fail(logits.error());
     const std::size_t prompt = sequence.ids.size();
+    // The sequence takes up its generated tokens from the `known`-th on.
+    std::size_t known = 0;
+    const auto take_up = [&] {
+      const std::span<const std::int32_t> fresh = std::span<const std::int32_t>(made).subspan(known);
+      sequence.ids.insert(sequence.ids.end(), fresh.begin(), fresh.end());
+      sequence.generated = known = made.size();
+      append_text(checkpoint, fresh, sequence);
+    };
+    if (so_far) so_far(out.extended, out.logs);
     while (made.size() < options.max_tokens) {
       const std::size_t room = spec.max_positions == 0 ? options.max_tokens : spec.max_positions;
       if (prompt + made.size() >= std::max<std::size_t>(room, prompt + 1)) break;
@@ -66,15 +75,14 @@ Expected<Generation> generate_tokens(const RunRequest& request, const RunPlan& p
       auto next = run_tokens(request, plan, s, std::span(&id, 1), cache, spec, weights, log, work);
       if (!next) return fail(next.error());
       logits = std::move(next);
+      take_up();
+      if (so_far) so_far(out.extended, out.logs);
       if (std::find(options.stop.begin(), options.stop.end(), id) != options.stop.end()) break;
     }
     if (log.wants_head()) {
       const float unknown = std::numeric_limits<float>::quiet_NaN();
       log.tokens({{prompt + made.size() - 1, 1}}, 0, std::span(&unknown, 1), logits->unsqueeze(0));
     }
-    sequence.ids.insert(sequence.ids.end(), made.begin(), made.end());
-    sequence.generated = made.size();
-    append_text(checkpoint, made, sequence);
   }
   return out;
 }

@@ -21,6 +21,7 @@
 #include "plugins/torch_engine/forward.h"
 #include "plugins/torch_engine/generate.h"
 #include "plugins/torch_engine/interrupt.h"
+#include "plugins/torch_engine/live_trace.h"
 #include "plugins/torch_engine/script_run.h"
 #include "plugins/torch_engine/trace_output.h"
 #include "plugins/torch_engine/weights.h"
@@ -131,7 +132,11 @@ Expected<RunSummary> TorchEngine::run_on(const RunRequest& request, const WorkCo
   if (request.generate) {
     if (auto ok = check_generate(*request.generate); !ok) return fail(ok.error());
     const auto begin = std::chrono::steady_clock::now();
-    auto made = generate_tokens(request, *plan, **checkpoint, weights, work);
+    LiveTrace live(request.generate->live_trace, *plan, **checkpoint);
+    const auto so_far = [&live](const RunRequest& extended, const std::vector<DecisionLog>& logs) {
+      live.show(extended, logs);
+    };
+    auto made = generate_tokens(request, *plan, **checkpoint, weights, so_far, work);
     if (!made) return fail(made.error());
     out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     generation = std::move(*made);

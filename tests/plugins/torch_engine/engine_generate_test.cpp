@@ -77,6 +77,39 @@ TEST_F(EngineGenerate, TheSameSeedDrawsTheSameTokensAndAnotherDoesNot) {
   EXPECT_NE(summary_.generated, first);
 }
 
+TEST_F(EngineGenerate, TheTraceSoFarIsInAFileWhileItRuns) {
+  RunRequest request = request_of("olmoe", {1, 17, 5});
+  request.sequences.push_back({{3, 4}, "", {}, {}});
+  request.generate = GenerateOptions{.max_tokens = 40, .temperature = 1.0, .seed = 3, .stop = {}};
+  const std::filesystem::path live = folder_ / "live.routes.safetensors";
+  request.generate->live_trace = live.string();
+  request.out = (folder_ / "whole.routes.safetensors").string();
+  std::vector<Trace> seen;
+  std::filesystem::file_time_type last{};
+  WorkContext work;
+  work.on_progress = [&](const ProgressReport&) {
+    std::error_code error;
+    const auto written = std::filesystem::last_write_time(live, error);
+    if (error || written == last) return;
+    last = written;
+    seen.push_back(read_trace(live).value());
+  };
+  ASSERT_TRUE(engine_->run(request, work));
+  EXPECT_FALSE(std::filesystem::exists(live));
+  ASSERT_FALSE(seen.empty());
+  const Trace whole = read_trace(request.out).value();
+  // What was shown is the beginning of what came out, routes and phases alike.
+  for (const Trace& part : seen) {
+    const Segment &a = *part.segments.at(0), &b = *whole.segments.at(0);
+    ASSERT_LE(a.tokens, b.tokens);
+    for (std::size_t t = 0; t < a.tokens; ++t) {
+      ASSERT_EQ(a.token_ids[t], b.token_ids[t]);
+      ASSERT_EQ(a.phases[t], b.phases[t]);
+      for (std::size_t row = 0; row < a.rows; ++row) ASSERT_EQ(a.id(row, t, 0), b.id(row, t, 0));
+    }
+  }
+}
+
 TEST_F(EngineGenerate, SeveralSequencesStopOnTheirOwn) {
   RunRequest request = request_of("olmoe", {1, 17, 5});
   request.sequences.push_back({{3, 3, 60, 2}, "", {}, {}});
