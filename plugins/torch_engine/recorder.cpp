@@ -10,10 +10,10 @@
 namespace moescope::torch_engine {
 namespace {
 
-constexpr float unknown = std::numeric_limits<float>::quiet_NaN();
+constexpr float not_recorded = std::numeric_limits<float>::quiet_NaN();
 
 std::vector<float> column(bool wanted, std::size_t size) {
-  return wanted ? std::vector<float>(size, unknown) : std::vector<float>();
+  return wanted ? std::vector<float>(size, not_recorded) : std::vector<float>();
 }
 
 // Index in the segment of each token of a batch.
