@@ -69,10 +69,11 @@ std::vector<CardFact> card_facts(const Checkpoint& checkpoint) {
           ? QObject::tr("cannot be read: %1").arg(QString::fromStdString(checkpoint.tokenizer_error()->text()))
           : QObject::tr("none; runs take token ids"),
       true);
-  add(QObject::tr("Files"), QObject::tr("%1 in %2 file(s), %3 tensors")
-                                .arg(byte_text(checkpoint.total_bytes()))
-                                .arg(files.size())
-                                .arg(count_text(checkpoint.tensors().size())));
+  add(QObject::tr("Files"),
+      QObject::tr("%1 in %2, %3 tensors")
+          .arg(byte_text(checkpoint.total_bytes()))
+          .arg(files.size() == 1 ? QObject::tr("one file") : QObject::tr("%1 files").arg(files.size()))
+          .arg(count_text(checkpoint.tensors().size())));
   add(QObject::tr("Folder"), QString::fromStdString(checkpoint.folder().string()), true);
   for (const std::string& note : checkpoint.notes()) add(QObject::tr("Note"), QString::fromStdString(note), true);
   for (const auto& [key, note] : spec.notes) add(QObject::tr("Note"), QString::fromStdString(key + ": " + note), true);

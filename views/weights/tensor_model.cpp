@@ -4,6 +4,7 @@
 #include <cctype>
 #include <numeric>
 
+#include "core/base/natural_order.h"
 #include "core/figure/result_access.h"
 #include "views/common/fonts.h"
 #include "views/common/text.h"
@@ -90,7 +91,7 @@ void TensorModel::arrange() {
   const auto less = [&](std::uint32_t a, std::uint32_t b) {
     const auto &left = (*rows_)[a], &right = (*rows_)[b];
     if (is_number_column(column_)) return number_of(left, column_) < number_of(right, column_);
-    return text_of(left, column_) < text_of(right, column_);
+    return natural_less(text_of(left, column_), text_of(right, column_));
   };
   if (order_ == Qt::AscendingOrder)
     std::stable_sort(shown_.begin(), shown_.end(), less);

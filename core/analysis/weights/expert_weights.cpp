@@ -83,7 +83,7 @@ Expected<Result> run_norms(const CheckpointInput& input) {
   const WeightRole role = part_parameter(input);
   Matrix norms;
   norms.name = "norm";
-  norms.title = fmt::format("Frobenius norm of each expert's {} matrix", input.params.at("part").get<std::string>());
+  norms.title = fmt::format("Root mean square of each expert's {} matrix", input.params.at("part").get<std::string>());
   norms.formula = "‖W‖_F / √(rows · columns)";
   norms.row_axis = "layer";
   norms.column_axis = "expert";

@@ -1,6 +1,7 @@
 // Model card: what the checkpoint is, where its parameters are, what it needs, and what each layer does.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 
@@ -30,9 +31,8 @@ std::string sight(const LayerSpec& layer) {
 
 // Parts of a model, in the order of the table.
 enum class Part : std::uint8_t { embeddings, mixers, routers, routed, shared, dense, norms };
-constexpr std::array<const char*, 7> share_names{
-    "embedding and head", "attention and mamba", "routers", "routed experts",
-    "shared experts",     "dense layers",        "norms"};
+constexpr std::array<const char*, 7> share_names{"embedding and head", "attention",    "routers", "routed experts",
+                                                 "shared experts",     "dense layers", "norms"};
 
 Part part_of(WeightRole role) {
   using R = WeightRole;
@@ -107,10 +107,14 @@ Expected<Result> run_card(const CheckpointInput& input) {
   });
   Table parts{"parts", "Parameters by part", {{"part", ""}, {"in all", ""}, {"per token", ""}, {"share", "%", 2}}, {}};
   const auto all = static_cast<double>(spec.parameters_total());
+  const bool has_mamba = std::any_of(spec.layers.begin(), spec.layers.end(),
+                                     [](const LayerSpec& layer) { return layer.mixer == Mixer::mamba; });
   for (std::size_t p = 0; p < share_names.size(); ++p) {
     if (total[p] == 0) continue;
-    parts.rows.push_back({std::string(share_names[p]), static_cast<std::int64_t>(total[p]),
-                          static_cast<std::int64_t>(active[p]), 100.0 * static_cast<double>(total[p]) / all});
+    std::string name = share_names[p];
+    if (has_mamba && p == static_cast<std::size_t>(Part::mixers)) name += " and mamba";
+    parts.rows.push_back({std::move(name), static_cast<std::int64_t>(total[p]), static_cast<std::int64_t>(active[p]),
+                          100.0 * static_cast<double>(total[p]) / all});
   }
   std::map<std::string, std::pair<std::int64_t, std::int64_t>> types;
   for (const auto& [name, view] : checkpoint.tensors()) {

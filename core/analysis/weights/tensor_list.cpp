@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "core/analysis/weights/weight_tools.h"
+#include "core/base/natural_order.h"
 
 namespace moescope {
 namespace {
@@ -33,11 +34,18 @@ Expected<Result> run_list(const CheckpointInput& input) {
               {{"name", ""}, {"type", ""}, {"shape", ""}, {"elements", ""}, {"bytes", "B"}, {"file", ""}},
               {}};
   std::uint64_t found = 0, bytes = 0;
-  for (const auto& [name, view] : input.checkpoint.tensors()) {
-    if (!matches(name, search)) continue;
+  std::vector<const std::pair<const std::string, TensorView>*> shown;
+  for (const auto& tensor : input.checkpoint.tensors()) {
+    if (!matches(tensor.first, search)) continue;
     ++found;
-    bytes += view.bytes.size();
-    if (table.rows.size() >= most) continue;
+    bytes += tensor.second.bytes.size();
+    shown.push_back(&tensor);
+  }
+  std::sort(shown.begin(), shown.end(), [](const auto* a, const auto* b) { return natural_less(a->first, b->first); });
+  shown.resize(std::min(shown.size(), most));
+  table.rows.reserve(shown.size());
+  for (const auto* tensor : shown) {
+    const auto& [name, view] = *tensor;
     table.rows.push_back({name, std::string(dtype_name(view.type)), fmt::format("{}", fmt::join(view.shape, " x ")),
                           static_cast<std::int64_t>(view.elements()), static_cast<std::int64_t>(view.bytes.size()),
                           std::filesystem::path(view.file).filename().string()});
