@@ -137,6 +137,14 @@ std::string Trace::token_text(std::size_t token) const {
   return found != vocabulary.end() ? found->second : "#" + std::to_string(id);
 }
 
+std::string Trace::token_label(std::size_t token) const {
+  const Place place = locate(token);
+  if (!place.segment) return {};
+  const Segment& segment = *place.segment;
+  if ((!segment.text_spans.empty() && !text.empty()) || !segment.token_ids.empty()) return token_text(token);
+  return " " + (segment.positions.empty() ? std::to_string(token) : std::to_string(segment.positions[place.token]));
+}
+
 Expected<void> check_ids(const Trace& trace, std::optional<std::size_t> row) {
   std::size_t first_token = 0;
   for (const auto& segment : trace.segments) {

@@ -197,6 +197,8 @@ struct Trace {
   [[nodiscard]] MOESCOPE_API Place locate(std::size_t token) const;
   // Bytes of a token: from the text where spans are known, else from the vocabulary, else "#id".
   [[nodiscard]] MOESCOPE_API std::string token_text(std::size_t token) const;
+  // The same for pictures of text, where a token of a trace without text and ids is called by its position: " 17".
+  [[nodiscard]] MOESCOPE_API std::string token_label(std::size_t token) const;
   // The error of a file that was lost while mapped, if any; analyses ask before they return.
   [[nodiscard]] std::optional<Error> source_fault() const { return fault ? fault() : std::nullopt; }
 };

@@ -110,7 +110,11 @@ void TokenStrip::draw() {
   options.rows = context_.workbench.filter().filter.rows;
   options.all_tokens = trace->token_count();
   const std::uint64_t end = std::min<std::uint64_t>(first_ + window_tokens(), trace->token_count());
-  for (std::uint64_t token = first_; token < end; ++token) options.texts.push_back(trace->token_text(token));
+  for (std::uint64_t token = first_; token < end; ++token) {
+    std::string label = trace->token_label(token);
+    if (trace->token_text(token).empty()) label.erase(0, 1);  // a position, which nothing runs into here
+    options.texts.push_back(std::move(label));
+  }
   figure_->set_builder(
       [routes = routes_, options, selection = context_.workbench.selection()](double width, double height) {
         return token_strip_figure(routes, options, selection, width, height);

@@ -167,7 +167,7 @@ std::optional<std::uint64_t> TokenFlow::token_at(QPointF at) const {
   const TokenLine& line = lines[static_cast<std::size_t>(row)];
   double x = gutter() - horizontalScrollBar()->value();
   for (std::uint64_t token = line.first; token < line.first + line.count; ++token) {
-    x += token_cells(trace_->token_text(token)) * cell_;
+    x += token_cells(trace_->token_label(token)) * cell_;
     if (at.x() < x) return token;
   }
   return std::nullopt;

@@ -28,7 +28,7 @@ void paint_token_line(QPainter& painter, const TokenLook& look, const TokenLine&
   painter.setClipRect(QRectF(look.gutter - 2, y - 2, look.width, look.line_height + 2));
   double x = look.left;
   for (std::uint64_t token = line.first; token < line.first + line.count; ++token) {
-    const std::string bytes = look.trace.token_text(token);
+    const std::string bytes = look.trace.token_label(token);
     const double width = token_cells(bytes) * look.cell;
     const QRectF box(x, y + 2, width, 21);
     x += width;

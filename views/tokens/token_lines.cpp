@@ -102,7 +102,7 @@ bool TokenLines::advance(std::size_t tokens) {
     }
     const bool generated = begins_generated(next_);
     if (generated) new_line_ = true;
-    const std::string bytes = trace_->token_text(next_);
+    const std::string bytes = trace_->token_label(next_);
     const int cells = token_cells(bytes);
     const bool starts_word = bytes.empty() || bytes[0] == ' ' || bytes[0] == '\t' || bytes[0] == '\n';
     if (new_line_) {

@@ -42,6 +42,7 @@ TEST(BigMoeOnEdge, KeepsRoutesWeightsPhasesAndResidency) {
   EXPECT_THAT(ids_at(trace, 1, 0), ElementsAre());
   EXPECT_EQ(trace.segments[0]->used_at(1, 0), used_code::not_recorded);
   EXPECT_THAT(ids_at(trace, 1, 2), ElementsAre(2, 3));
+  EXPECT_THAT(trace.token_label(2), ::testing::MatchesRegex(" [0-9]+"));  // no text: its position
   EXPECT_THAT(fixtures::weights_at(trace, 0, 0), ElementsAre(0.75F, 0.25F));
   EXPECT_TRUE(std::isnan(fixtures::weights_at(trace, 0, 1)[0]));
   EXPECT_THAT(trace.segments[0]->phases.values, ElementsAre(0, 0, 1));

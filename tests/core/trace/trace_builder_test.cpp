@@ -59,6 +59,7 @@ TEST(TraceBuilder, TextTagsAndFactsFollowTheirTokens) {
   EXPECT_EQ(trace.token_text(0), "ab");
   EXPECT_EQ(trace.token_text(1), "é");
   EXPECT_EQ(trace.token_text(2), "#9");
+  EXPECT_EQ(trace.token_label(2), "#9");
   EXPECT_THAT(trace.segments[0]->tags.at("domain").codes.values, ElementsAre(0, -1));
   EXPECT_THAT(trace.segments[1]->tags.at("domain").codes.values, ElementsAre(1));
   EXPECT_THAT(trace.segments[0]->tags.at("domain").names, ElementsAre("code", "prose"));
