@@ -16,6 +16,7 @@ QString usage_text() {
       "  --script FILE           run commands, one JSON object a line (resources/help/scripts.md); - = standard input\n"
       "  --time-orbit N          with --view routes: turn the scene N times, print the median time of a frame and "
       "leave\n"
+      "  --time-brush N          brush the trace N times, print how fast the view follows and leave\n"
       "  --time-first-frame      print the time from start to the first complete frame and leave\n"
       "  --help, --version\n");
 }
@@ -48,8 +49,9 @@ Expected<Arguments> parse_arguments(const QStringList& words) {
       continue;
     }
     const auto text = texts.find(name);
-    const bool size = name == QLatin1String("--size"), orbit = name == QLatin1String("--time-orbit");
-    if (text == texts.end() && !size && !orbit)
+    const bool size = name == QLatin1String("--size"), orbit = name == QLatin1String("--time-orbit"),
+               brush = name == QLatin1String("--time-brush");
+    if (text == texts.end() && !size && !orbit && !brush)
       return fail(ErrorKind::usage, "unknown option", word.toStdString(), "moescope --help lists the options.");
     const bool inline_value = word.contains(QLatin1Char('='));
     if (!inline_value && i + 1 >= words.size())
@@ -59,11 +61,11 @@ Expected<Arguments> parse_arguments(const QStringList& words) {
       *text->second = value;
       continue;
     }
-    if (orbit) {
-      result.time_orbit = value.toInt();
-      if (result.time_orbit < 1 || result.time_orbit > 10'000)
-        return fail(ErrorKind::usage, "--time-orbit takes a number of frames from 1 to 10,000", value.toStdString(),
-                    {});
+    if (orbit || brush) {
+      int& times = orbit ? result.time_orbit : result.time_brush;
+      times = value.toInt();
+      if (times < 1 || times > 10'000)
+        return fail(ErrorKind::usage, name.toStdString() + " takes a number from 1 to 10,000", value.toStdString(), {});
       continue;
     }
     const int width = value.section(QLatin1Char('x'), 0, 0).toInt(),

@@ -16,6 +16,7 @@ struct Arguments {
   QSize size{1440, 900};
   bool time_first_frame = false;
   int time_orbit = 0;  // frames; 0 = not asked for
+  int time_brush = 0;  // brushes; 0 = not asked for
   bool help = false, version = false;
 };
 

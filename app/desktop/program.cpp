@@ -10,6 +10,7 @@
 #include "app/desktop/arguments.h"
 #include "app/desktop/first_frame.h"
 #include "app/desktop/script.h"
+#include "app/desktop/time_brush.h"
 #include "app/desktop/view_table.h"
 #include "core/base/threads.h"
 #include "core/base/version.h"
@@ -112,7 +113,7 @@ int run_desktop(int argc, char** argv) {
     return 0;
   }
   const bool one_shot = !arguments->screenshot.isEmpty() || !arguments->report.isEmpty() ||
-                        arguments->time_first_frame || arguments->time_orbit > 0;
+                        arguments->time_first_frame || arguments->time_orbit > 0 || arguments->time_brush > 0;
   if (!display && !one_shot && arguments->script.isEmpty())
     return complain({ErrorKind::usage, "there is no display to open a window on",
                      "DISPLAY and WAYLAND_DISPLAY are not set",
@@ -157,7 +158,15 @@ int run_desktop(int argc, char** argv) {
     settle(window);
     window.repaint();
     std::cout << "first frame " << static_cast<int>(milliseconds_since_start()) << " ms, "
-              << resident_bytes() / 1'000'000 << " MB" << std::endl;
+              << resident_bytes() / 1'000'000 << " MB, of them " << private_bytes() / 1'000'000 << " MB private"
+              << std::endl;
+    return worst;
+  }
+  if (arguments->time_brush > 0) {
+    settle(window);
+    const auto times = time_brushes(window, arguments->time_brush);
+    if (!times) return complain(times.error());
+    std::cout << *times << "private memory " << private_bytes() / 1'000'000 << " MB" << std::endl;
     return worst;
   }
   if (!arguments->script.isEmpty()) {

@@ -1,13 +1,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <QMouseEvent>
 #include <QScrollBar>
 #include <QTest>
+#include <QWheelEvent>
 
 #include "core/trace/trace_builder.h"
 #include "views/tokens/token_colors.h"
 #include "views/tokens/token_flow.h"
 #include "views/tokens/token_lines.h"
+#include "views/tokens/token_map.h"
 #include "views/tokens/token_search.h"
 #include "views_fixture.h"
 
@@ -107,6 +110,46 @@ TEST(TokensViewTest, DraggingOverTokensMakesThemTheFilter) {
   QTest::mouseRelease(flow->viewport(), Qt::LeftButton, Qt::NoModifier, to);
   f.settle();
   EXPECT_EQ(f.bench->filter().mask.selected, *last - *first + 1);
+}
+
+TEST(TokensViewTest, TheMapShowsTheWholeTraceZoomsAndMoves) {
+  WindowFixture f(4'000);
+  ASSERT_TRUE(f.run("view.show", {{"name", "tokens"}}));
+  f.settle();
+  auto* map = static_cast<TokenMap*>(f.window->view()->findChild<QWidget*>(QStringLiteral("token_map")));
+  ASSERT_NE(map, nullptr);
+  EXPECT_EQ(map->range(), (TokenRange{0, 4'000}));
+  EXPECT_FALSE(map->grab().isNull());
+  ASSERT_NE(map->figure(), nullptr);
+  ASSERT_NE(map->figure()->source, nullptr);
+  EXPECT_EQ(map->figure()->source->provenance.analysis, "token_map");
+  QWheelEvent wheel(QPointF(map->width() - 13, 40), map->mapToGlobal(QPointF(map->width() - 13, 40)), {}, {0, 960},
+                    Qt::NoButton, Qt::NoModifier, Qt::NoScrollPhase, false);
+  QCoreApplication::sendEvent(map, &wheel);
+  EXPECT_EQ(map->range().first + map->range().count, 4'000U) << "the end stays under the pointer";
+  EXPECT_LT(map->range().count, 1'000U);
+  f.settle();
+  EXPECT_FALSE(map->grab().isNull());
+  EXPECT_EQ(map->figure()->source->provenance.analysis, "token_routes") << "every token has a column";
+  const TokenRange before = map->range();
+  const QPoint from(400, 40), to(600, 40);
+  QTest::mousePress(map, Qt::LeftButton, Qt::NoModifier, from);
+  QMouseEvent move(QEvent::MouseMove, to, map->mapToGlobal(to), Qt::NoButton, Qt::LeftButton, Qt::NoModifier);
+  QCoreApplication::sendEvent(map, &move);
+  QTest::mouseRelease(map, Qt::LeftButton, Qt::NoModifier, to);
+  EXPECT_LT(map->range().first, before.first);
+  EXPECT_FALSE(f.bench->selection().token.has_value()) << "a drag does not select";
+  ASSERT_TRUE(f.run("option.set", {{"name", "tokens.map"}, {"value", "experts"}}));
+  ASSERT_TRUE(f.run("option.set", {{"name", "tokens.range"}, {"value", {1'000, 2'000}}}));
+  f.settle();
+  EXPECT_EQ(map->range(), (TokenRange{1'000, 2'000}));
+  EXPECT_FALSE(map->grab().isNull());
+  EXPECT_EQ(map->figure()->source->provenance.params.at("row"), 0);
+  QTest::mouseClick(map, Qt::LeftButton, Qt::NoModifier, {map->width() / 2, 40});
+  ASSERT_TRUE(f.bench->selection().token.has_value());
+  EXPECT_NEAR(static_cast<double>(*f.bench->selection().token), 2'000, 90);
+  QTest::keyClick(map, Qt::Key_0);
+  EXPECT_EQ(map->range(), (TokenRange{0, 4'000}));
 }
 
 TEST(TokensViewTest, AMillionTokensScrollWithoutBeingLaidOutFirst) {

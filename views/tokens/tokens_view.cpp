@@ -4,20 +4,18 @@
 #include <QVBoxLayout>
 #include <algorithm>
 
-#include "core/figure/token_strip_figure.h"
-#include "views/common/figure_widget.h"
 #include "views/common/section.h"
 #include "views/common/text.h"
 #include "views/common/view_header.h"
 #include "views/tokens/legend_panel.h"
 #include "views/tokens/token_flow.h"
 #include "views/tokens/token_legend.h"
+#include "views/tokens/token_map.h"
 
 namespace moescope {
 namespace {
 
-constexpr std::uint64_t overview_tokens = 1024;  // columns of the overview
-constexpr double loss_top = 8;                   // nats at the bright end
+constexpr double loss_top = 8;  // nats at the bright end
 
 class TokensView : public View {
  public:
@@ -29,7 +27,10 @@ class TokensView : public View {
         context, *this,
         tr("Every token in its place. The colour tells the expert of the chosen layer and rank (the six most used have "
            "colours of their own), its gate weight, the model's loss on the token, or the domain. Hover shows all "
-           "layers. Drag over tokens to keep only those; Esc clears the selection, the filter box the filter."));
+           "layers. Drag over tokens to keep only those; Esc clears the selection, the filter box the filter. The map "
+           "below shows the whole trace, by layers or by the experts of the chosen layer: the wheel zooms, a drag "
+           "moves, "
+           "a double click shows all."));
     header_->add_segmented(tr("Colour by"), "tokens.color",
                            {{"expert", tr("Expert"), tr("Expert of the layer and rank")},
                             {"weight", tr("Weight"), tr("Gate weight of that expert")},
@@ -42,6 +43,11 @@ class TokensView : public View {
                            {{true, tr("Wrap"), tr("Lines end at the window's edge")},
                             {false, tr("Long"), tr("One line of text stays one line")}},
                            true);
+    header_->add_segmented(
+        tr("Map"), "tokens.map",
+        {{"layers", tr("Layers"), tr("How unevenly each layer is used along the trace")},
+         {"experts", tr("Experts"), tr("Which experts of the chosen layer are used along the trace")}},
+        "layers");
     column->addWidget(header_);
 
     auto* split = new QSplitter(Qt::Vertical, this);
@@ -56,20 +62,26 @@ class TokensView : public View {
     upper->addWidget(legend_);
     upper->setStretchFactor(0, 1);
     upper->setSizes({1040, 320});
-    overview_ = new FigureWidget(context, split);
-    overview_->setMinimumHeight(90);
-    overview_section_ = new Section(tr("Layers by tokens"), {}, overview_, split);
+    map_ = new TokenMap(context, split);
+    map_->setMinimumHeight(90);
+    map_section_ = new Section(tr("Layers by tokens"), {}, map_, split);
+    map_->set_on_remark([this](const QString& words) {
+      map_section_->set_head(map_->shows_experts() ? tr("Experts by tokens") : tr("Layers by tokens"));
+      map_section_->set_remark(words);
+    });
     split->addWidget(upper);
-    split->addWidget(overview_section_);
+    split->addWidget(map_section_);
     split->setStretchFactor(0, 1);
     split->setSizes({540, 170});
     column->addWidget(split, 1);
     legend_->set_on_hits([this](std::set<std::uint64_t> hits) { flow_->set_hits(std::move(hits)); });
-    flow_->set_on_scroll([this](std::uint64_t first, std::uint64_t count) { scrolled(first, count); });
+    flow_->set_on_scroll([this](std::uint64_t first, std::uint64_t count) {
+      if (this->context().trace()) map_->set_visible(first, count);
+    });
   }
 
-  [[nodiscard]] bool pending() const override { return waiting_ > 0; }
-  [[nodiscard]] FigureWidget* main_figure() override { return overview_; }
+  [[nodiscard]] bool pending() const override { return waiting_ || map_->pending(); }
+  [[nodiscard]] FigureWidget* main_figure() override { return map_; }
 
  protected:
   void changed(Changes changes) override {
@@ -77,8 +89,8 @@ class TokensView : public View {
     const Trace* trace = context().trace();
     if (!trace || !trace->has_ids()) {
       flow_->set_trace(nullptr, {});
-      overview_->set_message(trace ? tr("This trace only counts experts: it has no tokens") : tr("No trace yet"),
-                             tr("Run a prompt, or open a routing trace that records every token."));
+      map_->set_message(trace ? tr("This trace only counts experts: it has no tokens") : tr("No trace yet"),
+                        tr("Run a prompt, or open a routing trace that records every token."));
       return;
     }
     constexpr auto trace_changes = static_cast<Changes>(Change::active_trace) | static_cast<Changes>(Change::sources);
@@ -94,15 +106,16 @@ class TokensView : public View {
       if (source->id < 0 && trace->token_count() > 0) flow_->scroll_to(trace->token_count() - 1);
       header_->set_n(
           tr("n = %1 tokens").arg(count_text(filter.mask.all() ? trace->token_count() : filter.mask.selected)));
-      window_first_ = filter.mask.all() ? 0 : first_token_kept(filter.mask);
       legend_->search_again();
-      request_overview(*trace);
+      map_->set_trace(*trace);
       load_.reset();
     }
     flow_->set_wrap(workbench().option("tokens.wrap", true) == true);
     flow_->set_selection(shown_selection());
+    map_->set_row(row(*trace), categories_);
+    map_->sync_options();
+    map_->set_selection(shown_selection());
     request_load();
-    draw_overview();
   }
 
  private:
@@ -120,12 +133,6 @@ class TokensView : public View {
     const nlohmann::json value = workbench().option("tokens.color", "expert");
     return value.is_string() ? value.get<std::string>() : "expert";
   }
-  static std::uint64_t first_token_kept(const TokenMask& mask) {
-    for (std::uint64_t t = 0; t < mask.tokens; ++t)
-      if (mask.test(t)) return t;
-    return 0;
-  }
-
   // A newly selected expert brings its layer, until another layer is chosen by hand.
   void follow(const Trace&, Changes changes) {
     const auto chosen = static_cast<std::uint32_t>(number("tokens.row", 0));
@@ -149,9 +156,9 @@ class TokensView : public View {
     const nlohmann::json params = {{"weighting", rank() == 1 ? "top1" : "slots"}};
     if (load_ && params == load_params_) return color_tokens();
     load_params_ = params;
-    waiting_ |= 1;
+    waiting_ = true;
     workbench().request_result("tokens.load", "expert_load", params, [this](const Expected<ResultPtr>& result) {
-      waiting_ &= ~1;
+      waiting_ = false;
       load_ = result ? *result : nullptr;
       color_tokens();
     });
@@ -174,71 +181,8 @@ class TokensView : public View {
     legend_->set_row(coloring.row);
     flow_->set_coloring(coloring);
     fill_legend(*legend_, context(), *trace, coloring, load_, shown_selection());
-    draw_overview();
-  }
-
-  void request_overview(const Trace& trace) {
-    const std::uint64_t total = trace.token_count();
-    window_first_ = std::min<std::uint64_t>(window_first_, total > overview_tokens ? total - overview_tokens : 0);
-    const std::uint64_t count = std::min<std::uint64_t>(overview_tokens, total - window_first_);
-    waiting_ |= 2;
-    overview_section_->set_remark(
-        tr("tokens %1 to %2; the chosen layer by expert, the others by gate weight of rank 1")
-            .arg(count_text(window_first_), count_text(window_first_ + std::max<std::uint64_t>(1, count) - 1)));
-    workbench().request_result("tokens.overview", "token_routes",
-                               {{"first", window_first_}, {"count", count}, {"rank", 1}},
-                               [this](const Expected<ResultPtr>& result) {
-                                 waiting_ &= ~2;
-                                 routes_ = result ? *result : nullptr;
-                                 if (!result)
-                                   overview_->set_message(QString::fromStdString(result.error().what),
-                                                          QString::fromStdString(result.error().advice));
-                                 draw_overview();
-                               });
-  }
-
-  // The overview follows the text: it is asked for anew when the text leaves its window.
-  void scrolled(std::uint64_t first, std::uint64_t count) {
-    const Trace* trace = context().trace();
-    if (!trace) return;
-    const bool moved = first != view_first_ || count != view_count_;
-    view_first_ = first;
-    view_count_ = count;
-    const bool inside = first >= window_first_ && first + count <= window_first_ + overview_tokens;
-    if (!inside && (waiting_ & 2) == 0) {
-      window_first_ = first > overview_tokens / 4 ? first - overview_tokens / 4 : 0;
-      QMetaObject::invokeMethod(
-          this,
-          [this] {
-            if (const Trace* t = context().trace()) request_overview(*t);
-          },
-          Qt::QueuedConnection);
-    } else if (moved) {
-      QMetaObject::invokeMethod(
-          this, [this] { draw_overview(); }, Qt::QueuedConnection);
-    }
-  }
-
-  void draw_overview() {
-    const Trace* trace = context().trace();
-    if (!routes_ || !trace) return;
-    TokenOverviewOptions options;
-    options.row = row(*trace);
-    options.categories = categories_;
-    const std::uint64_t end = std::min<std::uint64_t>(window_first_ + overview_tokens, trace->token_count());
-    std::string last;
-    for (std::uint64_t t = window_first_; t < end; ++t) {
-      const std::string tag = token_section(*trace, t);
-      if (tag != last && !tag.empty()) options.sections.emplace_back(t - window_first_, tag);
-      last = tag;
-    }
-    if (view_first_ >= window_first_ && view_first_ < end) {
-      options.view_first = view_first_ - window_first_;
-      options.view_count = std::min<std::uint64_t>(view_count_, end - view_first_);
-    }
-    overview_->set_builder([routes = routes_, options, selection = shown_selection()](double width, double height) {
-      return token_overview_figure(routes, options, selection, width, height);
-    });
+    map_->set_row(coloring.row, categories_);
+    map_->redraw();
   }
 
   ViewHeader* header_ = nullptr;
@@ -246,15 +190,14 @@ class TokensView : public View {
   Segmented* rank_ = nullptr;
   TokenFlow* flow_ = nullptr;
   LegendPanel* legend_ = nullptr;
-  FigureWidget* overview_ = nullptr;
-  Section* overview_section_ = nullptr;
-  ResultPtr load_, routes_;
+  TokenMap* map_ = nullptr;
+  Section* map_section_ = nullptr;
+  ResultPtr load_;
   nlohmann::json load_params_;
   std::vector<int> categories_;
-  std::uint64_t window_first_ = 0, view_first_ = 0, view_count_ = 0;
   std::uint32_t option_row_ = 0;
   std::optional<std::uint32_t> followed_row_;
-  int waiting_ = 0;  // bits: 1 load, 2 overview
+  bool waiting_ = false;  // for the load
 };
 
 }  // namespace

@@ -110,5 +110,12 @@ TEST_F(Program, TheTimeOfTheFirstFrameIsPrinted) {
   EXPECT_THAT(outcome.out, HasSubstr(" ms, "));
 }
 
+TEST_F(Program, TheTimesOfBrushesArePrinted) {
+  const Outcome outcome = run_program({trace(), "--view", "experts", "--time-brush", "2"});
+  EXPECT_EQ(outcome.code, 0) << outcome.error;
+  EXPECT_THAT(outcome.out, HasSubstr("longest gap"));
+  EXPECT_THAT(outcome.out, HasSubstr("private memory"));
+}
+
 }  // namespace
 }  // namespace moescope::program_test
