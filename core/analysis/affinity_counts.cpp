@@ -11,9 +11,10 @@
 namespace moescope {
 namespace {
 
-constexpr std::size_t pairs_shown_early = 200'000;  // tokens from which on a part of them is worth showing
-constexpr std::size_t kept_bytes = 128U << 20U;     // of counts kept for later calls
-constexpr double observed_part = 0.3;               // of the progress, where there is a null
+// Tokens, or tokens of all pairs together, from which on a part of them is worth showing.
+constexpr std::size_t tokens_shown_early = 200'000, pairs_shown_early = 1'000'000;
+constexpr std::size_t kept_bytes = 128U << 20U;  // of counts kept for later calls
+constexpr double observed_part = 0.3;            // of the progress, where there is a null
 
 // Mean over experts that occur of their largest entry. cells: [from × columns].
 template <typename Cell, typename Margin>
@@ -182,7 +183,7 @@ class Counting {
     auto done = options_.weighting == PairWeighting::pairs_over_k2 ? spread(observed) : count(observed);
     if (!done) return fail(done.error());
     if (options_.draws > 0) {
-      if (show_ && selected() >= pairs_shown_early) show_(counts_);
+      if (shows_early()) show_(counts_);
       done = draw(observed);
     }
     if (!done) return fail(done.error());
@@ -190,15 +191,16 @@ class Counting {
   }
 
  private:
-  [[nodiscard]] std::size_t selected() const {
-    return input_.filter.mask.all() ? input_.trace.token_count() : input_.filter.mask.selected;
+  [[nodiscard]] bool shows_early() const {
+    const std::size_t selected = input_.filter.mask.all() ? input_.trace.token_count() : input_.filter.mask.selected;
+    return show_ && (selected >= tokens_shown_early || selected * rows_.size() >= pairs_shown_early);
   }
 
   // All pairs observed, a part of the tokens first where somebody watches.
   Expected<void> count(double until) {
     const std::size_t tokens = input_.trace.token_count();
     std::vector<std::size_t> ends{tokens};
-    if (show_ && selected() >= pairs_shown_early) ends = {tokens / 8 / 64 * 64, tokens / 2 / 64 * 64, tokens};
+    if (shows_early()) ends = {tokens / 8 / 64 * 64, tokens / 2 / 64 * 64, tokens};
     std::vector<kernels::PairCounts> tables;
     std::size_t begin = 0;
     for (const std::size_t end : ends) {

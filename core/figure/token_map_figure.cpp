@@ -78,10 +78,11 @@ class TokenMapPainter {
     const double token = first_ + static_cast<double>(c) * length_;
     const double from = std::max(token, x_.low), to = std::min(token + length_, x_.high);
     if (from >= to) return;
-    const double x = x_(from), wide = x_(to) - x;
-    const double seam = wide >= 4 ? -0.6 : 0.3, gap = row_height_ >= 8 ? 1 : -0.3;
+    // On whole pixels, so that neighbours touch without seams.
+    const double x = std::floor(x_(from)), wide = std::max(1.0, std::floor(x_(to)) - x);
+    const double gap = row_height_ >= 8 ? 1 : -0.3;
     for (std::size_t r = 0; r < shown_->rows(); ++r) {
-      const Box box{x, y0_ + static_cast<double>(r) * row_height_, std::max(0.5, std::min(wide + seam, x_.end - x)),
+      const Box box{x, y0_ + static_cast<double>(r) * row_height_, std::max(0.5, std::min(wide, x_.end - x)),
                     std::min(row_height_ - gap, y1_ - y0_ - static_cast<double>(r) * row_height_)};
       const int pick = b_.pick(static_cast<std::uint64_t>(from), words(r, c));
       if (!present(*shown_, r, c)) {
@@ -169,7 +170,7 @@ TokenRange panned(TokenRange range, double by, std::uint64_t total) {
 
 MapSpan token_map_span(double width, bool experts) {
   const double labels = experts ? 68 : 44;
-  return {labels, std::max(labels + 20, width - 12)};
+  return {labels, std::max(labels + 20, width - 28)};
 }
 
 std::uint64_t token_map_columns(double width) {

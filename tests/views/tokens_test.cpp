@@ -123,7 +123,7 @@ TEST(TokensViewTest, TheMapShowsTheWholeTraceZoomsAndMoves) {
   ASSERT_NE(map->figure(), nullptr);
   ASSERT_NE(map->figure()->source, nullptr);
   EXPECT_EQ(map->figure()->source->provenance.analysis, "token_map");
-  QWheelEvent wheel(QPointF(map->width() - 13, 40), map->mapToGlobal(QPointF(map->width() - 13, 40)), {}, {0, 960},
+  QWheelEvent wheel(QPointF(map->width() - 28, 40), map->mapToGlobal(QPointF(map->width() - 28, 40)), {}, {0, 960},
                     Qt::NoButton, Qt::NoModifier, Qt::NoScrollPhase, false);
   QCoreApplication::sendEvent(map, &wheel);
   // One pixel of the whole map is a few tokens.
