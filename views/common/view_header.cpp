@@ -16,9 +16,12 @@ ViewHeader::ViewHeader(ViewContext& context, View& view, QString help, QWidget* 
   setObjectName(QStringLiteral("view_header"));
   setAttribute(Qt::WA_StyledBackground);
   setFixedHeight(40);
-  auto* row = new QHBoxLayout(this);
-  row->setContentsMargins(16, 0, 8, 0);
+  rows_ = new QVBoxLayout(this);
+  rows_->setContentsMargins(16, 0, 8, 0);
+  rows_->setSpacing(0);
+  auto* row = new QHBoxLayout;
   row->setSpacing(4);
+  rows_->addLayout(row);
   left_ = new QHBoxLayout;
   left_->setSpacing(8);
   row->addLayout(left_);
@@ -50,6 +53,16 @@ ViewHeader::ViewHeader(ViewContext& context, View& view, QString help, QWidget* 
   connect(question, &QToolButton::clicked, this, [this] { show_help(); });
   row->addWidget(question);
   for (QToolButton* button : {copy, save}) button->setProperty("figure", true);
+}
+
+void ViewHeader::begin_row() {
+  setFixedHeight(height() + 36);
+  auto* row = new QHBoxLayout;
+  left_ = new QHBoxLayout;
+  left_->setSpacing(8);
+  row->addLayout(left_);
+  row->addStretch(1);
+  rows_->addLayout(row);
 }
 
 void ViewHeader::add_label(const QString& text) {

@@ -5,6 +5,7 @@
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QMenu>
+#include <QVBoxLayout>
 #include <vector>
 
 #include "views/common/controls.h"
@@ -24,6 +25,9 @@ class ViewHeader : public QWidget {
   ChoiceBox* add_choice(const QString& label, const std::string& option, const std::vector<Choice>& choices,
                         const nlohmann::json& fallback);
   void add_label(const QString& text);
+  // Controls added from here on stand in a row of their own below, for views with more of them than a narrow window has
+  // room for.
+  void begin_row();
   // What copy and save do in a view that shows a table instead of a figure: copying, and the entries of the menu.
   void set_table_actions(std::function<void()> copy, std::function<void(QMenu&)> fill);
   // "n = 2,136 tokens × 2 slots"
@@ -38,7 +42,8 @@ class ViewHeader : public QWidget {
   ViewContext& context_;
   View& view_;
   QString help_;
-  QHBoxLayout* left_ = nullptr;
+  QVBoxLayout* rows_ = nullptr;
+  QHBoxLayout* left_ = nullptr;  // of the last row
   QLabel* n_ = nullptr;
   std::vector<std::function<void()>> syncs_;
   std::function<void()> copy_table_;

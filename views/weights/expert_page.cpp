@@ -49,6 +49,7 @@ class ExpertPage : public WeightsPage {
         router_(context, "router_weights", [this] { draw_matrix(); }),
         similarity_(context, "expert_similarity", [this] { draw_matrix(); }),
         spectra_(context, "expert_spectra", [this] { draw_spectra(); }) {
+    header().begin_row();
     layer_ = header().add_choice(tr("Layer"), "weights.layer", {}, 0);
     header().add_segmented(tr("Matrix"), "weights.part",
                            {{"gate", tr("Gate"), tr("Norms, CKA and spectra of the gate matrix")},

@@ -12,6 +12,7 @@ namespace {
 class WeightsView : public View {
  public:
   explicit WeightsView(ViewContext& context) : View(context), pages_(new QStackedWidget(this)) {
+    setMinimumWidth(480);  // pages are wider; a hidden one must not widen the window
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(0, 0, 0, 0);
     column->addWidget(pages_);
