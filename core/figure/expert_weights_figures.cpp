@@ -79,7 +79,7 @@ class ExpertNormsPainter {
     bar.low = low_;
     bar.high = high_;
     bar.format = TickFormat::number;
-    bar.title = "norm";
+    bar.title = "root mean square";
     const double wide = std::clamp(x1_ - x0_ - 120, 40.0, 240.0);
     bar.box = {x1_ - wide - 8, y1_ + 28, wide, 10};
     draw_colour_bar(b_, bar);
