@@ -32,6 +32,7 @@ Expected<void> count_floors(const AnalysisInput& input, const TagReader* tag, co
                             std::vector<Floor>& floors) {
   const kernels::CountJob job{input.work, stage};
   std::vector<std::uint32_t> rows;
+  rows.reserve(floors.size());
   for (const Floor& floor : floors) rows.push_back(floor.row);
   if (!tag) {
     const auto loads = kernels::count_load(input.trace, input.filter.mask, rows, job);

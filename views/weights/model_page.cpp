@@ -76,7 +76,9 @@ std::vector<CardFact> card_facts(const Checkpoint& checkpoint) {
           .arg(count_text(checkpoint.tensors().size())));
   add(QObject::tr("Folder"), QString::fromStdString(checkpoint.folder().string()), true);
   for (const std::string& note : checkpoint.notes()) add(QObject::tr("Note"), QString::fromStdString(note), true);
-  for (const auto& [key, note] : spec.notes) add(QObject::tr("Note"), QString::fromStdString(key + ": " + note), true);
+  for (const auto& [key, note] : spec.notes)
+    add(QObject::tr("Note"), QStringLiteral("%1: %2").arg(QString::fromStdString(key), QString::fromStdString(note)),
+        true);
   return facts;
 }
 

@@ -35,7 +35,7 @@ void add_stack(ModelSpec& spec, const LayerSpec& sparse, std::uint32_t layers, s
       layer.experts = layer.k = 0;
       layer.rule = {};
     }
-    spec.layers.push_back(std::move(layer));
+    spec.layers.push_back(layer);
   }
 }
 
