@@ -69,7 +69,7 @@ BrushTimes brush(MainWindow& window, std::uint64_t first, std::uint64_t count) {
 
 Expected<std::string> time_brushes(MainWindow& window, int count) {
   const Trace* trace = window.context().trace();
-  if (!trace || trace->token_count() < 20 || shown_by(window).filter != "" || !window.view() ||
+  if (!trace || trace->token_count() < 20 || !shown_by(window).filter.empty() || !window.view() ||
       !window.view()->main_figure()) {
     return fail(ErrorKind::usage, "--time-brush needs an unfiltered trace and a view that draws it", {},
                 "Name a routing trace and --view experts, affinity or tokens.");
